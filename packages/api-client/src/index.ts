@@ -1,0 +1,12 @@
+import type { components } from './schema';
+
+export { api, session, unwrap } from './client';
+export { ApiError, errorFromBody, errorFromResponse, toApiError } from './errors';
+export { listModels, type Model } from './models';
+export { Session, type LockPort, type SessionPorts, type SessionUser } from './session';
+
+type Schemas = components['schemas'];
+export type Me = Schemas['Me'];
+export type Organization = Schemas['Organization'];
+export type Trace = Schemas['Trace'];
+export type Wallet = Schemas['Wallet'];
