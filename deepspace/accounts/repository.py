@@ -1,0 +1,146 @@
+"""Every SQL statement of the accounts slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+
+from deepspace.accounts.models import ApiKey, Org, OrgMember, Project, Session, User
+from deepspace.kit.db import Transaction
+
+
+class PeopleRepository:
+    """Users, sessions and memberships: platform-wide tables."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Run on the caller's transaction."""
+        self._tx = tx
+
+    async def user_by_email(self, email: str) -> Row[Any] | None:
+        """Return the user with this address, whatever its case."""
+        query = select(User.__table__).where(func.lower(User.email) == email.lower())
+        return (await self._tx.execute(query)).one_or_none()
+
+    async def user(self, user_id: UUID) -> Row[Any] | None:
+        """Return a user."""
+        return (await self._tx.execute(select(User.__table__).where(User.id == user_id))).one_or_none()
+
+    async def any_operator(self) -> bool:
+        """Tell whether the platform has an operator already."""
+        return (await self._tx.execute(select(User.id).where(User.is_operator).limit(1))).first() is not None
+
+    async def add_user(self, **values: Any) -> None:
+        """Insert a user."""
+        await self._tx.execute(insert(User).values(**values))
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        """Replace a user's password hash."""
+        await self._tx.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+    async def add_org(self, org_id: UUID, name: str) -> None:
+        """Insert an organisation."""
+        await self._tx.execute(insert(Org).values(id=org_id, name=name))
+
+    async def add_member(self, org_id: UUID, user_id: UUID, role: str) -> None:
+        """Insert a membership."""
+        await self._tx.execute(insert(OrgMember).values(org_id=org_id, user_id=user_id, role=role))
+
+    async def memberships(self, user_id: UUID) -> Sequence[Row[Any]]:
+        """Return (id, name, role) of every organisation of a user, oldest first."""
+        query = (
+            select(Org.id, Org.name, OrgMember.role)
+            .join(OrgMember, OrgMember.org_id == Org.id)
+            .where(OrgMember.user_id == user_id)
+            .order_by(Org.created_at, Org.id)
+        )
+        return (await self._tx.execute(query)).all()
+
+    async def add_session(self, **values: Any) -> None:
+        """Insert a sign-in."""
+        await self._tx.execute(insert(Session).values(**values))
+
+    async def session(self, session_id: UUID, *, lock: bool = False) -> Row[Any] | None:
+        """Return a session; `lock` holds its row until the transaction ends."""
+        query = select(Session.__table__).where(Session.id == session_id)
+        return (await self._tx.execute(query.with_for_update() if lock else query)).one_or_none()
+
+    async def rotate_session(
+        self, session_id: UUID, generation: int, now: datetime, expires_at: datetime
+    ) -> None:
+        """Make `generation` the one good refresh token."""
+        values = {"generation": generation, "refreshed_at": now, "expires_at": expires_at}
+        await self._tx.execute(update(Session).where(Session.id == session_id).values(**values))
+
+    async def revoke_session(self, session_id: UUID, now: datetime, reason: str) -> None:
+        """End a session; a session that has ended stays as it is."""
+        where = and_(Session.id == session_id, Session.revoked_at.is_(None))
+        await self._tx.execute(update(Session).where(where).values(revoked_at=now, revoked_reason=reason))
+
+
+class KeyDirectory:
+    """API keys by their public id, before the tenant is known: the one look-up that crosses tenants."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Run on the caller's transaction."""
+        self._tx = tx
+
+    async def key(self, key_id: str) -> Row[Any] | None:
+        """Return the row of an API key."""
+        return (await self._tx.execute(select(ApiKey.__table__).where(ApiKey.key_id == key_id))).one_or_none()
+
+
+class OrgRepository:
+    """Projects and API keys of one organisation."""
+
+    def __init__(self, tx: Transaction, org_id: UUID) -> None:
+        """Run on the caller's transaction, for one tenant."""
+        self._tx = tx
+        self._org_id = org_id
+
+    async def org(self) -> Row[Any] | None:
+        """Return the organisation."""
+        return (await self._tx.execute(select(Org.__table__).where(Org.id == self._org_id))).one_or_none()
+
+    async def projects(self) -> Sequence[Row[Any]]:
+        """Return the projects that are not archived, oldest first."""
+        query = (
+            select(Project.__table__)
+            .where(Project.org_id == self._org_id, Project.archived_at.is_(None))
+            .order_by(Project.created_at, Project.id)
+        )
+        return (await self._tx.execute(query)).all()
+
+    async def project(self, project_id: UUID) -> Row[Any] | None:
+        """Return a project of this organisation."""
+        query = select(Project.__table__).where(Project.org_id == self._org_id, Project.id == project_id)
+        return (await self._tx.execute(query)).one_or_none()
+
+    async def add_project(self, project_id: UUID, name: str) -> None:
+        """Insert a project."""
+        await self._tx.execute(insert(Project).values(id=project_id, org_id=self._org_id, name=name))
+
+    async def add_key(self, **values: Any) -> None:
+        """Insert an API key."""
+        await self._tx.execute(insert(ApiKey).values(org_id=self._org_id, **values))
+
+    async def key(self, row_id: UUID) -> Row[Any] | None:
+        """Return an API key of this organisation."""
+        query = select(ApiKey.__table__).where(ApiKey.org_id == self._org_id, ApiKey.id == row_id)
+        return (await self._tx.execute(query)).one_or_none()
+
+    async def keys(self, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Row[Any]]:
+        """Return up to `limit` keys, newest first, that stand behind the position `before`."""
+        query = select(ApiKey.__table__).where(ApiKey.org_id == self._org_id)
+        if before is not None:
+            query = query.where(or_(tuple_(ApiKey.created_at, ApiKey.id) < before))
+        query = query.order_by(ApiKey.created_at.desc(), ApiKey.id.desc()).limit(limit)
+        return (await self._tx.execute(query)).all()
+
+    async def revoke_key(self, row_id: UUID, now: datetime) -> None:
+        """Revoke a key; a key that is revoked keeps its time."""
+        where = and_(ApiKey.org_id == self._org_id, ApiKey.id == row_id, ApiKey.revoked_at.is_(None))
+        await self._tx.execute(update(ApiKey).where(where).values(revoked_at=now))

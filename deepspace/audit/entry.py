@@ -1,0 +1,19 @@
+"""An audit row before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One event. `detail` is JSON, already encoded: the writer does not look inside."""
+
+    id: UUID
+    org_id: UUID | None
+    event: str
+    trace_id: str | None
+    actor_kind: str
+    actor_id: UUID | None
+    detail: str

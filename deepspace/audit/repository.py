@@ -1,0 +1,63 @@
+"""Every SQL statement of the audit slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from deepspace.audit.entry import AuditEntry
+from deepspace.audit.models import AuditLog
+from deepspace.kit.db import Record, Transaction
+
+_APPEND = """
+INSERT INTO audit_logs (id, org_id, event, trace_id, actor_kind, actor_id, detail)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::jsonb[])
+"""
+
+
+class AuditJournal:
+    """Appends rows on the ledger's own connection, inside its transaction: both commit, or neither."""
+
+    async def append(self, connection: Any, rows: Sequence[AuditEntry]) -> None:
+        """Insert rows; nothing to do for none."""
+        if not rows:
+            return
+        await connection.execute(
+            _APPEND,
+            [row.id for row in rows],
+            [row.org_id for row in rows],
+            [row.event for row in rows],
+            [row.trace_id for row in rows],
+            [row.actor_kind for row in rows],
+            [row.actor_id for row in rows],
+            [row.detail for row in rows],
+        )
+
+
+class AuditRepository:
+    """The audit log of one organisation."""
+
+    def __init__(self, tx: Transaction, org_id: UUID) -> None:
+        """Run on the caller's transaction, for one tenant."""
+        self._tx = tx
+        self._org_id = org_id
+
+    async def of_trace(self, trace_id: str) -> Sequence[Record]:
+        """Return the rows of a trace, newest first."""
+        query = (
+            select(AuditLog.__table__)
+            .where(AuditLog.org_id == self._org_id, AuditLog.trace_id == trace_id)
+            .order_by(AuditLog.created_at.desc(), AuditLog.id.desc())
+        )
+        return (await self._tx.execute(query)).all()
+
+
+async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
+    """Return the organisations with rows of a trace: for operators, who look across tenants."""
+    query = (
+        select(AuditLog.org_id).where(AuditLog.trace_id == trace_id, AuditLog.org_id.is_not(None)).distinct()
+    )
+    return [org_id for org_id in (await tx.execute(query)).scalars() if org_id is not None]

@@ -1,0 +1,44 @@
+"""What can go wrong with money."""
+
+from __future__ import annotations
+
+from deepspace.kit.errors import Conflict, PlatformError
+
+
+class InsufficientFunds(PlatformError):
+    """The wallet does not hold enough for this call. Top it up, or ask for fewer tokens."""
+
+    status = 402
+    code = "insufficient_funds"
+
+
+class WalletFrozen(PlatformError):
+    """The organisation's wallet is frozen; an operator can say why."""
+
+    status = 402
+    code = "wallet_frozen"
+
+
+class PriceMissing(Conflict):
+    """The model has no price, so it cannot be called. An operator must publish one."""
+
+    code = "price_missing"
+
+
+class PriceOverlaps(Conflict):
+    """The model has a price from that moment or later; a new price must begin after it."""
+
+    code = "price_overlaps"
+
+
+class HoldNotOpen(Conflict):
+    """The hold was settled already."""
+
+    code = "hold_not_open"
+
+
+class LedgerUnavailable(PlatformError):
+    """The books can not be written at the moment, so nothing was sent to the model. Try again shortly."""
+
+    status = 503
+    code = "ledger_unavailable"

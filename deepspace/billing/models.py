@@ -1,0 +1,171 @@
+"""Tables of the billing slice. Amounts are nano-units, rates pico-units per token; both BIGINT or integers
+in JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.orm import Mapped, mapped_column
+
+from deepspace.kit.db import Table
+
+Moment = DateTime(timezone=True)
+NOW = func.now()
+ZERO = text("0")
+
+
+class PriceRow(Table):
+    """A version of a model's price. Never changed, only closed: the range's end is set when a later one
+    begins."""
+
+    __tablename__ = "prices"
+    __table_args__ = (
+        ExcludeConstraint(("model", "="), ("valid", "&&"), using="gist", name="ex_prices_model_valid"),
+        CheckConstraint("per_call_nano >= 0", name="per_call"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    model: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    rates: Mapped[dict[str, int]] = mapped_column(JSONB)
+    per_call_nano: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    tiers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)
+    created_by: Mapped[UUID | None] = mapped_column()
+
+
+class Wallet(Table):
+    """An organisation's money. The last check is the database's own: available never goes below zero."""
+
+    __tablename__ = "wallets"
+    __table_args__ = (
+        UniqueConstraint("org_id"),
+        CheckConstraint("frozen_nano >= 0", name="frozen"),
+        CheckConstraint("credit_limit_nano >= 0", name="credit_limit"),
+        CheckConstraint("balance_nano - frozen_nano + credit_limit_nano >= 0", name="available"),
+        CheckConstraint("state IN ('active', 'frozen')", name="state"),
+        {"postgresql_with": {"fillfactor": "50"}},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id"))
+    currency: Mapped[str] = mapped_column(Text)
+    balance_nano: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    frozen_nano: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    credit_limit_nano: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    state: Mapped[str] = mapped_column(Text, server_default="active")
+    version: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)
+
+
+class Hold(Table):
+    """Money set aside for one call before it is sent; it ends captured, released or expired."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        UniqueConstraint("org_id", "billing_ref_id"),
+        CheckConstraint("amount_nano >= 0", name="amount"),
+        CheckConstraint("refunded_nano BETWEEN 0 AND captured_nano", name="refunded"),
+        CheckConstraint("state = 'captured' OR captured_nano = 0", name="captured"),
+        CheckConstraint("state IN ('held', 'captured', 'released', 'expired')", name="state"),
+        Index("ix_holds_open", "expires_at", postgresql_where=text("state = 'held'")),
+        Index("ix_holds_trace_id", "trace_id"),
+        Index("ix_holds_org_id_created_at", "org_id", "created_at", "id"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column()
+    wallet_id: Mapped[int] = mapped_column(ForeignKey("wallets.id"))
+    project_id: Mapped[UUID | None] = mapped_column()
+    user_id: Mapped[UUID | None] = mapped_column()
+    api_key_id: Mapped[UUID | None] = mapped_column()
+    billing_ref_id: Mapped[str] = mapped_column(Text)
+    trace_id: Mapped[str] = mapped_column(Text)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    model: Mapped[str] = mapped_column(Text)
+    price_id: Mapped[int] = mapped_column(ForeignKey("prices.id"))
+    amount_nano: Mapped[int] = mapped_column(BigInteger)
+    captured_nano: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    refunded_nano: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    state: Mapped[str] = mapped_column(Text, server_default="held")
+    boot_id: Mapped[UUID] = mapped_column()
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    upstream_request_id: Mapped[str | None] = mapped_column(Text)
+    progress_output_tokens: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)
+    settled_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class TransactionRow(Table):
+    """A movement between two accounts: double entry by construction.
+
+    Positive account numbers are wallets; negative ones belong to the platform and have no balance row:
+    -1 revenue, -2 payments, -3 absorbed cost, -4 adjustments.
+    """
+
+    __tablename__ = "transactions"
+    __table_args__ = (
+        CheckConstraint("amount_nano > 0", name="amount"),
+        CheckConstraint("debit_account <> credit_account", name="accounts"),
+        CheckConstraint("type IN ('topup', 'capture', 'refund', 'absorb', 'adjust')", name="type"),
+        UniqueConstraint("type", "ref"),
+        Index("ix_transactions_org_id_created_at", "org_id", "created_at", "id"),
+        Index("ix_transactions_hold_id", "hold_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column()
+    debit_account: Mapped[int] = mapped_column(BigInteger)
+    credit_account: Mapped[int] = mapped_column(BigInteger)
+    amount_nano: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[str] = mapped_column(Text)
+    hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("holds.id"))
+    ref: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+    actor_id: Mapped[UUID | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)
+
+
+class UsageRecord(Table):
+    """What one captured call used and cost."""
+
+    __tablename__ = "usage_records"
+    __table_args__ = (
+        CheckConstraint("source IN ('reported', 'estimated', 'checkpoint')", name="source"),
+        CheckConstraint("cost_nano >= 0", name="cost"),
+        Index("ix_usage_records_org_id_created_at", "org_id", "created_at"),
+    )
+
+    hold_id: Mapped[UUID] = mapped_column(ForeignKey("holds.id"), primary_key=True)
+    org_id: Mapped[UUID] = mapped_column()
+    trace_id: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    channel_id: Mapped[UUID | None] = mapped_column()
+    price_id: Mapped[int] = mapped_column(ForeignKey("prices.id"))
+    input_tokens: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    cached_input_tokens: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    output_tokens: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    reasoning_tokens: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    other_tokens: Mapped[dict[str, int] | None] = mapped_column(JSONB)
+    cost_nano: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)

@@ -1,0 +1,119 @@
+"""Prices and what a call costs under them. Pure integers; no database, no clock.
+
+A rate is pico-units per token (= micro-units per million tokens). A price may have tiers: from a number of
+input tokens up, other rates hold for the whole call (the long-context rule of several providers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from deepspace.kit.money import (
+    PICO_PER_NANO,
+    decimal_from_nano,
+    decimal_from_price,
+    nano_from_pico,
+)
+
+INPUT_CLASSES = ("input", "cached_input", "cache_write", "cache_write_1h", "image_input", "audio_input")
+OUTPUT_CLASSES = ("output", "reasoning", "image_output", "audio_output")
+TOKEN_CLASSES = INPUT_CLASSES + OUTPUT_CLASSES
+
+_FALLBACK: dict[str, str] = {
+    **dict.fromkeys(INPUT_CLASSES, "input"),
+    **dict.fromkeys(OUTPUT_CLASSES, "output"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call by class. Classes are disjoint: `input` is what was not cached, `output` not
+    reasoning."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    image_input: int = 0
+    audio_input: int = 0
+    output: int = 0
+    reasoning: int = 0
+    image_output: int = 0
+    audio_output: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """Return the classes that occur."""
+        found = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return {name: count for name, count in found if count}
+
+    @property
+    def input_total(self) -> int:
+        """All tokens that went in."""
+        return sum(getattr(self, name) for name in INPUT_CLASSES)
+
+    @property
+    def output_total(self) -> int:
+        """All tokens that came out."""
+        return sum(getattr(self, name) for name in OUTPUT_CLASSES)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Rates for calls with at least `from_input_tokens` input tokens."""
+
+    from_input_tokens: int
+    rates: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One version of a model's price."""
+
+    id: int
+    model: str
+    currency: str
+    rates: Mapping[str, int]
+    per_call_nano: int = 0
+    tiers: tuple[Tier, ...] = field(default=())
+
+    def rates_for(self, input_tokens: int) -> Mapping[str, int]:
+        """Return the rates of the highest tier that `input_tokens` reaches."""
+        reached = [tier for tier in self.tiers if input_tokens >= tier.from_input_tokens]
+        if not reached:
+            return self.rates
+        return {**self.rates, **max(reached, key=lambda tier: tier.from_input_tokens).rates}
+
+    def cost_nano(self, usage: Usage) -> int:
+        """Return the exact cost, rounded up to a nano-unit once."""
+        rates = self.rates_for(usage.input_total)
+        pico = sum(count * _rate(rates, name) for name, count in usage.counts().items())
+        return nano_from_pico(pico + self.per_call_nano * PICO_PER_NANO)
+
+    def bound_nano(self, max_input_tokens: int, max_output_tokens: int) -> int:
+        """Return an upper bound of `cost_nano` for any usage within the two bounds, whatever its classes."""
+        scales = [self.rates, *({**self.rates, **tier.rates} for tier in self.tiers)]
+        pico = max(
+            max(_rate(rates, name) for name in INPUT_CLASSES) * max_input_tokens
+            + max(_rate(rates, name) for name in OUTPUT_CLASSES) * max_output_tokens
+            for rates in scales
+        )
+        return nano_from_pico(pico + self.per_call_nano * PICO_PER_NANO)
+
+    def per_million(self) -> dict[str, str]:
+        """Return the stated rates as decimal prices per million tokens."""
+        return {name: decimal_from_price(rate) for name, rate in self.rates.items()}
+
+    def formula(self, usage: Usage) -> str:
+        """Return the sum a person can check by hand: `27 × 0.05/M + 12 × 0.2/M = 0.00000375`."""
+        rates = self.rates_for(usage.input_total)
+        terms = [f"{n} × {decimal_from_price(_rate(rates, name))}/M" for name, n in usage.counts().items()]
+        if self.per_call_nano or not terms:
+            terms.append(decimal_from_nano(self.per_call_nano))
+        return f"{' + '.join(terms)} = {decimal_from_nano(self.cost_nano(usage))}"
+
+
+def _rate(rates: Mapping[str, int], name: str) -> int:
+    """Return the rate of a class; a class without one costs what plain input or output costs."""
+    rate = rates.get(name)
+    return rate if rate is not None else rates.get(_FALLBACK[name], 0)

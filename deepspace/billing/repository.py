@@ -1,0 +1,175 @@
+"""SQL of the billing slice for everything but the hot path (that is ledger_store.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, insert, literal, select, tuple_, union_all, update
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from deepspace.billing.models import Hold, PriceRow, TransactionRow, UsageRecord, Wallet
+from deepspace.kit.db import Record, Transaction
+
+PAYMENTS = -2
+
+
+class PriceRepository:
+    """Prices: platform-wide."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Run on the caller's transaction."""
+        self._tx = tx
+
+    async def current(self, model: str) -> Record | None:
+        """Return the price of a model that holds now, by the database's clock."""
+        query = select(PriceRow.__table__).where(PriceRow.model == model, PriceRow.valid.contains(func.now()))
+        return (await self._tx.execute(query)).one_or_none()
+
+    async def price(self, price_id: int) -> Record | None:
+        """Return a version of a price."""
+        return (
+            await self._tx.execute(select(PriceRow.__table__).where(PriceRow.id == price_id))
+        ).one_or_none()
+
+    async def prices(self, model: str | None, limit: int) -> Sequence[Record]:
+        """Return versions, newest first."""
+        query = select(PriceRow.__table__).order_by(PriceRow.id.desc()).limit(limit)
+        if model is not None:
+            query = query.where(PriceRow.model == model)
+        return (await self._tx.execute(query)).all()
+
+    async def latest_start(self, model: str) -> datetime | None:
+        """Return when the newest price of a model begins; the caller holds the model's lock."""
+        await self._tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"price:{model}", 0))))
+        return await self._tx.scalar(
+            select(func.max(func.lower(PriceRow.valid))).where(PriceRow.model == model)
+        )
+
+    async def close_open(self, model: str, at: datetime) -> None:
+        """End the open price of a model at `at`."""
+        await self._tx.execute(
+            update(PriceRow)
+            .where(PriceRow.model == model, func.upper_inf(PriceRow.valid))
+            .values(valid=func.tstzrange(func.lower(PriceRow.valid), at))
+        )
+
+    async def add(self, *, valid_from: datetime, **values: Any) -> int:
+        """Insert a version that is open-ended from `valid_from` and return its id."""
+        statement = insert(PriceRow).values(valid=Range(valid_from, None), **values).returning(PriceRow.id)
+        return (await self._tx.execute(statement)).scalar_one()
+
+    async def now(self) -> datetime:
+        """Return the transaction's time by the database's clock."""
+        return (await self._tx.execute(select(func.now()))).scalar_one()
+
+
+class WalletRepository:
+    """Wallet, transactions, holds and usage of one organisation."""
+
+    def __init__(self, tx: Transaction, org_id: UUID) -> None:
+        """Run on the caller's transaction, for one tenant."""
+        self._tx = tx
+        self._org_id = org_id
+
+    async def open(self, currency: str) -> None:
+        """Create the wallet if there is none."""
+        statement = upsert(Wallet).values(org_id=self._org_id, currency=currency)
+        await self._tx.execute(statement.on_conflict_do_nothing(index_elements=["org_id"]))
+
+    async def wallet(self, *, lock: bool = False) -> Record | None:
+        """Return the wallet; `lock` holds its row until the transaction ends."""
+        query = select(Wallet.__table__).where(Wallet.org_id == self._org_id)
+        if lock:
+            query = query.with_for_update(key_share=True)
+        return (await self._tx.execute(query)).one_or_none()
+
+    async def topup(
+        self, wallet_id: int, row_id: UUID, amount_nano: int, ref: str, reason: str, actor: UUID | None
+    ) -> bool:
+        """Book a payment once per `ref`; return whether it was new. The caller holds the wallet's lock."""
+        statement = upsert(TransactionRow).values(
+            id=row_id,
+            org_id=self._org_id,
+            debit_account=PAYMENTS,
+            credit_account=wallet_id,
+            amount_nano=amount_nano,
+            type="topup",
+            ref=ref,
+            reason=reason,
+            actor_id=actor,
+        )
+        statement = statement.on_conflict_do_nothing(index_elements=["type", "ref"]).returning(
+            TransactionRow.id
+        )
+        if (await self._tx.execute(statement)).first() is None:
+            return False
+        await self._tx.execute(
+            update(Wallet)
+            .where(Wallet.id == wallet_id)
+            .values(balance_nano=Wallet.balance_nano + amount_nano, version=Wallet.version + 1)
+        )
+        return True
+
+    async def entries(self, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Record]:
+        """Return ledger entries, newest first: money that moved, and holds set aside and released."""
+        moved = select(
+            TransactionRow.id,
+            TransactionRow.type.label("type"),
+            TransactionRow.amount_nano,
+            TransactionRow.created_at.label("at"),
+            TransactionRow.hold_id,
+            TransactionRow.reason,
+        ).where(TransactionRow.org_id == self._org_id)
+        common = (Hold.id.label("hold_id"), literal("").label("reason"))
+        held = select(Hold.id, literal("hold"), Hold.amount_nano, Hold.created_at, *common).where(
+            Hold.org_id == self._org_id
+        )
+        ended = select(Hold.id, literal("release"), Hold.amount_nano, Hold.settled_at, *common).where(
+            Hold.org_id == self._org_id, Hold.state.in_(("released", "expired"))
+        )
+        entry = union_all(moved, held, ended).subquery()
+        refs = select(entry, Hold.billing_ref_id, Hold.trace_id).outerjoin(
+            Hold, and_(Hold.id == entry.c.hold_id, Hold.org_id == self._org_id)
+        )
+        if before is not None:
+            refs = refs.where(tuple_(entry.c.at, entry.c.id) < before)
+        refs = refs.order_by(entry.c.at.desc(), entry.c.id.desc(), entry.c.type.desc()).limit(limit)
+        return (await self._tx.execute(refs)).all()
+
+    async def calls_of_trace(self, trace_id: str) -> Sequence[Record]:
+        """Return holds of a trace with their usage, newest first."""
+        query = (
+            select(
+                Hold.__table__,
+                UsageRecord.input_tokens,
+                UsageRecord.cached_input_tokens,
+                UsageRecord.cache_write_tokens,
+                UsageRecord.output_tokens,
+                UsageRecord.reasoning_tokens,
+                UsageRecord.other_tokens,
+                UsageRecord.cost_nano,
+                UsageRecord.source,
+            )
+            .outerjoin(UsageRecord, UsageRecord.hold_id == Hold.id)
+            .where(Hold.org_id == self._org_id, Hold.trace_id == trace_id)
+            .order_by(Hold.created_at.desc(), Hold.id.desc())
+        )
+        return (await self._tx.execute(query)).all()
+
+    async def transactions_of_hold(self, hold_id: UUID) -> Sequence[Record]:
+        """Return the movements of a call, oldest first."""
+        query = (
+            select(TransactionRow.__table__)
+            .where(TransactionRow.org_id == self._org_id, TransactionRow.hold_id == hold_id)
+            .order_by(TransactionRow.created_at, TransactionRow.id)
+        )
+        return (await self._tx.execute(query)).all()
+
+
+async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
+    """Return the organisations that have calls of a trace: for operators, who look across tenants."""
+    return (await tx.execute(select(Hold.org_id).where(Hold.trace_id == trace_id).distinct())).scalars().all()

@@ -1,0 +1,54 @@
+"""What operators do from the command line, and what the first start does."""
+
+from __future__ import annotations
+
+from deepspace.accounts.passwords import MIN_LENGTH
+from deepspace.kit.errors import ValidationFailed
+from deepspace.kit.ids import parse_uuid
+from deepspace.kit.money import NotAnAmount, decimal_from_nano, nano
+from deepspace.wiring import Platform
+
+
+def _check_password(password: str) -> None:
+    if len(password) < MIN_LENGTH:
+        raise ValidationFailed(f"The password needs at least {MIN_LENGTH} characters.")
+
+
+async def create_user(
+    platform: Platform, email: str, name: str, password: str, organization: str | None, *, operator: bool
+) -> dict[str, str]:
+    """Create a user, with an organisation of their own if named; return the ids."""
+    _check_password(password)
+    async with platform.database.transaction() as tx:
+        user_id = await platform.accounts.create_user(
+            tx, email=email, name=name, password=password, is_operator=operator
+        )
+        made = {"user_id": str(user_id)}
+        if organization is not None:
+            org_id = await platform.accounts.create_org(tx, name=organization, owner_id=user_id)
+            project_id = await platform.accounts.create_project(tx, org_id, name="Default")
+            await platform.billing.open_wallet(tx, org_id)
+            made |= {"organization_id": str(org_id), "project_id": str(project_id)}
+    return made
+
+
+async def reset_password(platform: Platform, email: str, password: str) -> dict[str, str]:
+    """Set a user's password."""
+    _check_password(password)
+    async with platform.database.transaction() as tx:
+        await platform.accounts.reset_password(tx, email=email, password=password)
+    return {"email": email}
+
+
+async def top_up(platform: Platform, organization_id: str, amount: str, reason: str) -> dict[str, str]:
+    """Book a payment and return the balance after it."""
+    org_id = parse_uuid(organization_id)
+    if org_id is None:
+        raise ValidationFailed(f"'{organization_id}' is not an organisation's id.")
+    try:
+        amount_nano = nano(amount)
+    except NotAnAmount as error:
+        raise ValidationFailed(f"{error}.") from None
+    async with platform.database.transaction() as tx:
+        wallet = await platform.billing.topup(tx, org_id, amount_nano=amount_nano, reason=reason, actor=None)
+    return {"organization_id": organization_id, "balance": decimal_from_nano(wallet.balance_nano)}

@@ -1,0 +1,47 @@
+"""`deepspace doctor`: is the installation sound, and do the books balance?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepspace.billing.invariants import CHECKS
+from deepspace.kit.errors import PlatformError
+from deepspace.settings import Settings
+from deepspace.upstream import local_model
+from deepspace.wiring import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check and return what was found."""
+    findings = [
+        Finding(
+            "local model",
+            True,
+            "installed" if local_model.is_installed() else "not installed (optional)",
+        )
+    ]
+    platform = wire(settings)
+    try:
+        await platform.database.ping()
+        await platform.ledger.ping()
+        findings.append(Finding("database", True, "answers"))
+        async with platform.database.transaction() as tx:
+            for check in CHECKS:
+                broken = await check.count(tx)
+                findings.append(
+                    Finding(check.name, broken == 0, check.text if not broken else f"{broken} broken")
+                )
+    except (PlatformError, OSError) as error:
+        findings.append(Finding("database", False, str(error)))
+    finally:
+        await platform.close()
+    return findings

@@ -1,0 +1,85 @@
+"""The first start: an operator, an organisation, a project, a wallet with a starting balance, an API key."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from deepspace.kit.money import micro_per_million, nano
+from deepspace.upstream import local_model
+from deepspace.upstream.service import ServedModel
+from deepspace.wiring import Platform
+
+ADMIN_EMAIL = "admin@deepspace.local"
+STARTING_BALANCE = "10"
+LOCAL_PRICE = {"input": "0.05", "output": "0.2"}
+"""A demonstration price: the model costs nothing but this machine's electricity, but the books shall move."""
+
+FILE = "first-run.json"
+
+
+async def seed(platform: Platform, data_dir: Path, url: str) -> dict[str, str] | None:
+    """Create what the first start creates and write first-run.json; None if it was done before.
+
+    The file is written before the transaction commits: a crash between the two leaves a file that the next
+    start replaces, never an operator whose password nobody knows.
+    """
+    async with platform.database.transaction() as tx:
+        if await platform.accounts.has_operator(tx):
+            return None
+        password = secrets.token_urlsafe(15)
+        accounts = platform.accounts
+        user_id = await accounts.create_user(
+            tx, email=ADMIN_EMAIL, name="Operator", password=password, is_operator=True
+        )
+        org_id = await accounts.create_org(tx, name="My lab", owner_id=user_id)
+        project_id = await accounts.create_project(tx, org_id, name="Default")
+        await platform.billing.open_wallet(tx, org_id)
+        await platform.billing.topup(
+            tx, org_id, amount_nano=nano(STARTING_BALANCE), reason="starting balance", actor=user_id
+        )
+        key = await accounts.issue_key(
+            tx, org_id, project_id=project_id, name="first key", created_by=user_id
+        )
+        found = {
+            "url": url,
+            "admin_email": ADMIN_EMAIL,
+            "admin_password": password,
+            "api_key": key.secret,
+            "organization_id": str(org_id),
+            "project_id": str(project_id),
+        }
+        _write_private(data_dir / FILE, json.dumps(found, indent=1) + "\n")
+    return found
+
+
+async def register_local_model(platform: Platform, port: int) -> None:
+    """Point the channel `local` at the model's port, and give the model its price if it has none."""
+    model = ServedModel(
+        local_model.MODEL, local_model.MODEL, local_model.CONTEXT_LENGTH, local_model.MAX_OUTPUT_TOKENS
+    )
+    async with platform.database.transaction() as tx:
+        await platform.channels.ensure_local(tx, base_url=f"http://127.0.0.1:{port}/v1", model=model)
+        if not await platform.billing.prices(tx, local_model.MODEL, 1):
+            await platform.billing.publish_price(
+                tx,
+                model=local_model.MODEL,
+                rates={name: micro_per_million(rate) for name, rate in LOCAL_PRICE.items()},
+                per_call_nano=0,
+                tiers=(),
+                effective_at=None,
+                actor=None,
+            )
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

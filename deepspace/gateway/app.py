@@ -1,0 +1,189 @@
+"""The gateway as one ASGI application: trace id first, then the surface by path, errors at the border."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from deepspace.gateway.api import management_api, openapi_document
+from deepspace.gateway.asgi import (
+    App,
+    ClientDisconnected,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+    send_json,
+    send_whole,
+)
+from deepspace.gateway.docs import docs_page
+from deepspace.gateway.errors import problem
+from deepspace.gateway.metrics import CONTENT_TYPE, Metrics
+from deepspace.gateway.openai.chat import ChatCompletions
+from deepspace.gateway.openai.errors import error_body
+from deepspace.gateway.openai.models import Models
+from deepspace.gateway.static import StaticFiles
+from deepspace.kit.errors import MethodNotAllowed, NotFound, PlatformError
+from deepspace.kit.ids import new_trace_id, trace_id_from
+from deepspace.kit.log import get_logger, trace_id_var
+from deepspace.wiring import Platform
+
+log = get_logger(__name__)
+
+_EVERYWHERE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class Gateway:
+    """Dispatches requests. The AI surface is called directly; FastAPI serves only /api."""
+
+    def __init__(self, platform: Platform) -> None:
+        """Put the surfaces together."""
+        self._platform = platform
+        self._api: App = management_api(platform.provided)  # pyright: ignore[reportAssignmentType]
+        self._static = StaticFiles(platform.settings.web_dist)
+        self._metrics = Metrics(lambda: platform.chat.in_flight)
+        models = Models(platform.authenticator, platform.catalogue, platform.prices)
+        body_limit = platform.settings.max_body_mib * 1024 * 1024
+        self._v1: Mapping[str, Mapping[str, App]] = {
+            "/v1/chat/completions": {"POST": ChatCompletions(platform.chat, platform.clock, body_limit)},
+            "/v1/models": {"GET": models},
+        }
+        self._models = models
+        self._openapi: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            return None
+        trace_id = trace_id_from(header(scope, b"traceparent")) or new_trace_id()
+        scope.setdefault("state", {})["trace_id"] = trace_id
+        trace_id_var.set(trace_id)
+        answer = _Answer(send, trace_id)
+        surface = _surface(scope["path"])
+        start = time.perf_counter()
+        try:
+            await self._serve(surface, scope, receive, answer)
+        except ClientDisconnected:
+            return None
+        except PlatformError as error:
+            await self._refuse(surface, error, answer, trace_id)
+        except Exception:
+            log.exception("request failed unexpectedly", path=scope["path"])
+            if not answer.started:
+                await self._refuse(surface, PlatformError(), answer, trace_id)
+        finally:
+            self._metrics.observe(surface, answer.status, time.perf_counter() - start)
+
+    async def _serve(self, surface: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if surface == "v1":
+            await self._ai(scope, receive, send)
+        elif surface == "api":
+            await self._api(scope, receive, send)
+        elif scope["method"] not in {"GET", "HEAD"}:
+            raise MethodNotAllowed
+        elif surface == "operations":
+            await self._operations(scope["path"], send)
+        else:
+            await self._static(scope, send)
+
+    async def _ai(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        methods = self._v1.get(path)
+        if methods is None and path.startswith("/v1/models/"):
+            methods = {"GET": self._models}
+        if methods is None:
+            raise NotFound(f"There is no {path} here.")
+        endpoint = methods.get(scope["method"])
+        if endpoint is None:
+            raise MethodNotAllowed(headers={"allow": ", ".join(methods)})
+        await endpoint(scope, receive, send)
+
+    async def _operations(self, path: str, send: Send) -> None:
+        if path == "/health":
+            await send_json(send, 200, b'{"status":"ok"}')
+        elif path == "/ready":
+            components = await self._components()
+            status = 200 if all(state == "ok" for state in components.values()) else 503
+            body = {"status": "ok" if status == 200 else "unavailable", "components": components}
+            await send_json(send, status, msgspec.json.encode(body))
+        elif path == "/metrics":
+            await send_whole(send, 200, self._metrics.text(), CONTENT_TYPE)
+        else:
+            self._openapi = self._openapi or msgspec.json.encode(openapi_document())
+            if path == "/openapi.json":
+                await send_json(send, 200, self._openapi)
+            else:
+                await send_whole(
+                    send, 200, docs_page(msgspec.json.decode(self._openapi)), b"text/html; charset=utf-8"
+                )
+
+    async def _components(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, ping in (
+            ("database", self._platform.database.ping),
+            ("ledger", self._platform.ledger.ping),
+        ):
+            try:
+                await ping()
+                found[name] = "ok"
+            except Exception as error:
+                log.warning("not ready", component=name, error=str(error))
+                found[name] = "unavailable"
+        return found
+
+    async def _refuse(self, surface: str, error: PlatformError, send: Send, trace_id: str) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        if surface == "v1":
+            await send_json(send, error.status, error_body(error, trace_id), headers)
+        else:
+            body: dict[str, Any] = problem(error, trace_id)
+            await send_whole(
+                send, error.status, msgspec.json.encode(body), b"application/problem+json", headers
+            )
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._platform.chat.drain(self._platform.settings.drain_s)
+                await self._platform.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+class _Answer:
+    """The send callable with the headers that every response has; remembers the status."""
+
+    __slots__ = ("_headers", "_send", "started", "status")
+
+    def __init__(self, send: Send, trace_id: str) -> None:
+        self._send = send
+        self._headers = ((b"x-trace-id", trace_id.encode()), *_EVERYWHERE)
+        self.started = False
+        self.status = 499
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+        await self._send(message)
+
+
+_OPERATIONS = frozenset({"/health", "/ready", "/metrics", "/openapi.json", "/docs"})
+
+
+def _surface(path: str) -> str:
+    if path.startswith("/v1/") or path == "/v1":
+        return "v1"
+    if path.startswith("/api/") or path == "/api":
+        return "api"
+    return "operations" if path in _OPERATIONS else "web"

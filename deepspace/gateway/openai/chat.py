@@ -1,0 +1,206 @@
+"""POST /v1/chat/completions: parse → pipeline → encode."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from deepspace.gateway.asgi import Receive, Scope, Send, header, read_body, send_json
+from deepspace.gateway.openai.errors import error_body
+from deepspace.kit.clock import Clock
+from deepspace.kit.errors import InvalidJson, PlatformError
+from deepspace.kit.money import decimal_from_nano
+from deepspace.kit.sse import encode_event
+from deepspace.kit.web import bearer
+from deepspace.pipeline.delivery import Delivery
+from deepspace.pipeline.exchange import ChatCall, Exchange
+from deepspace.pipeline.runner import Pipeline
+
+HEARTBEAT_S = 15.0
+MAX_CHOICES = 128
+
+
+class InvalidRequest(PlatformError):
+    """The request is not a chat completion request."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool = False
+
+
+class _Message(msgspec.Struct):
+    role: str
+
+
+class _ChatBody(msgspec.Struct):
+    """The fields the platform itself reads; every other field passes through untouched."""
+
+    model: str
+    messages: list[_Message]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+
+
+_body_decoder = msgspec.json.Decoder(_ChatBody)
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def parse_chat(body: bytes) -> ChatCall:
+    """Read a chat request; InvalidJson or InvalidRequest with the field at fault."""
+    try:
+        chat = _body_decoder.decode(body)
+        fields = _fields_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{error}.", param=_param(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJson(f"The body is not valid JSON: {error}.") from None
+    limit = chat.max_completion_tokens if chat.max_completion_tokens is not None else chat.max_tokens
+    choices = chat.n if chat.n is not None else 1
+    if not chat.messages:
+        raise InvalidRequest("'messages' must have at least one message.", param="messages")
+    if limit is not None and limit < 1:
+        raise InvalidRequest("The output limit must be at least 1 token.", param="max_tokens")
+    if not 1 <= choices <= MAX_CHOICES:
+        raise InvalidRequest(f"'n' must be between 1 and {MAX_CHOICES}.", param="n")
+    return ChatCall(
+        model=chat.model,
+        stream=bool(chat.stream),
+        wants_usage=chat.stream_options is not None and chat.stream_options.include_usage,
+        max_tokens=limit,
+        choices=choices,
+        body=body,
+        fields=fields,
+    )
+
+
+def _param(message: str) -> str | None:
+    """Return the field that a msgspec message names: "… at `$.messages[0]`" or "missing required field
+    `model`"."""
+    if " - at `$." in message:
+        return message.split(" - at `$.")[1].rstrip("`").split("[")[0].split(".")[0]
+    return message.split("`")[1] if "required field `" in message else None
+
+
+class ChatCompletions:
+    """The endpoint."""
+
+    def __init__(self, pipeline: Pipeline, clock: Clock, max_body_bytes: int) -> None:
+        """Run calls through this pipeline."""
+        self._pipeline = pipeline
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; refusals are raised, failures after the first frame are events in the
+        stream."""
+        started_ns, started_at = self._clock.monotonic_ns(), self._clock.now()
+        call = parse_chat(await read_body(scope, receive, self._max_body_bytes))
+        x = Exchange(
+            trace_id=scope["state"]["trace_id"],
+            path=scope["path"],
+            credential=bearer(lambda name: header(scope, name.encode())),
+            wanted_project=header(scope, b"x-deepspace-project"),
+            call=call,
+            clock=self._clock,
+            started_at=started_at,
+            started_ns=started_ns,
+        )
+        delivery = self._pipeline.start(x)
+        watcher = asyncio.create_task(_watch(receive, x))
+        try:
+            if call.stream:
+                await _send_stream(x, delivery, send)
+            else:
+                await delivery.started()
+                await _send_json(x, delivery, send)
+        finally:
+            watcher.cancel()
+            if not delivery.settled:
+                x.presence.leave()
+
+
+async def _watch(receive: Receive, x: Exchange) -> None:
+    """Note when the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    x.presence.leave()
+
+
+def _billing_headers(x: Exchange) -> list[tuple[bytes, bytes]]:
+    headers: list[tuple[bytes, bytes]] = []
+    if x.billing_ref_id is not None:
+        headers.append((b"x-billing-ref-id", x.billing_ref_id.encode()))
+    if x.cost_nano is not None:
+        headers.append((b"x-cost", decimal_from_nano(x.cost_nano).encode()))
+    return headers
+
+
+async def _send_json(x: Exchange, delivery: Delivery, send: Send) -> None:
+    if delivery.refusal is not None:
+        raise delivery.refusal
+    if x.answer is None:
+        return
+    fields = _fields_decoder.decode(x.answer)
+    fields["usage"] = msgspec.Raw(msgspec.json.encode(_usage(x, fields.get("usage"))))
+    await send_json(send, 200, msgspec.json.encode(fields), _billing_headers(x))
+
+
+async def _send_stream(x: Exchange, delivery: Delivery, send: Send) -> None:
+    await delivery.started(HEARTBEAT_S)
+    if delivery.refusal is not None:
+        raise delivery.refusal
+    headers: Sequence[tuple[bytes, bytes]] = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+        *_billing_headers(x),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for frame in delivery.frames(HEARTBEAT_S):
+        await send({"type": "http.response.body", "body": frame or b": ping\n\n", "more_body": True})
+    await send({"type": "http.response.body", "body": _tail(x, delivery.error)})
+
+
+def _tail(x: Exchange, error: PlatformError | None) -> bytes:
+    """Return the end of a stream: an error event, or the usage with its cost if asked for, and [DONE]."""
+    if error is not None:
+        return encode_event(error_body(error, x.trace_id), b"error")
+    usage = encode_event(_usage_event(x)) if x.call.wants_usage else b""
+    return usage + encode_event(b"[DONE]")
+
+
+def _usage_event(x: Exchange) -> bytes:
+    """Return the usage chunk: the provider's with our cost in it, or one made from the last chunk."""
+    fields: dict[str, Any] = _fields_decoder.decode(x.usage_event or x.last_event or b"{}")
+    fields["choices"] = []
+    fields["usage"] = _usage(x, fields.get("usage"))
+    return msgspec.json.encode(fields)
+
+
+def _usage(x: Exchange, reported: msgspec.Raw | None) -> dict[str, Any]:
+    """Return the usage object of an answer: what the provider reported, or what was counted, with the
+    cost."""
+    usage: dict[str, Any] = {}
+    if reported is not None and x.usage is not None:
+        usage = msgspec.json.decode(reported) or {}
+    if not usage and x.charged_usage is not None:
+        asked, told = x.charged_usage.input_total, x.charged_usage.output_total
+        usage = {
+            "prompt_tokens": asked,
+            "completion_tokens": told,
+            "total_tokens": asked + told,
+            "estimated": True,
+        }
+    if x.cost_nano is not None and x.price is not None:
+        usage["cost"] = decimal_from_nano(x.cost_nano)
+        usage["currency"] = x.price.currency
+    return usage

@@ -1,0 +1,68 @@
+"""GET /v1/models: what can be called, and what it costs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deepspace.accounts.authenticator import Authenticator
+from deepspace.billing.rates import Price
+from deepspace.billing.service import PriceBook
+from deepspace.gateway.asgi import Receive, Scope, Send, header, send_json
+from deepspace.kit.money import decimal_from_nano
+from deepspace.kit.web import bearer
+from deepspace.upstream.catalogue import Catalogue, Route
+from deepspace.upstream.errors import ModelNotFound
+
+_PREFIX = "/v1/models/"
+
+
+class Models:
+    """The endpoint: the list, and one model by `/v1/models/{id}`."""
+
+    def __init__(self, authenticator: Authenticator, catalogue: Catalogue, prices: PriceBook) -> None:
+        """Read from these."""
+        self._authenticator = authenticator
+        self._catalogue = catalogue
+        self._prices = prices
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the models the caller may use."""
+        principal = await self._authenticator.principal(bearer(lambda name: header(scope, name.encode())))
+        _, _ = await self._authenticator.project_for(principal, header(scope, b"x-deepspace-project"))
+        allowed = principal.key.models if principal.key is not None else None
+        models = {
+            name: routes
+            for name, routes in (await self._catalogue.models()).items()
+            if allowed is None or name in allowed
+        }
+        path: str = scope["path"]
+        if path.startswith(_PREFIX):
+            name = path.removeprefix(_PREFIX)
+            if name not in models:
+                raise ModelNotFound(param="model")
+            return await send_json(send, 200, msgspec.json.encode(await self._view(models[name])))
+        data = [await self._view(routes) for routes in models.values()]
+        return await send_json(send, 200, msgspec.json.encode({"object": "list", "data": data}))
+
+    async def _view(self, routes: tuple[Route, ...]) -> dict[str, object]:
+        first = routes[0]
+        return {
+            "id": first.model,
+            "object": "model",
+            "created": int(first.created_at.timestamp()),
+            "owned_by": first.channel_name,
+            "context_length": first.context_length,
+            "max_output_tokens": max(route.max_output_tokens for route in routes),
+            "local": first.is_local,
+            "pricing": _pricing(await self._prices.find(first.model)),
+        }
+
+
+def _pricing(price: Price | None) -> dict[str, object] | None:
+    if price is None:
+        return None
+    return {
+        "currency": price.currency,
+        "per_million": price.per_million(),
+        "per_call": decimal_from_nano(price.per_call_nano),
+    }

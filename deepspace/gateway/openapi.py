@@ -1,0 +1,133 @@
+"""What FastAPI cannot know for the OpenAPI document: credentials, the error shape, and the raw /v1
+surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457 problem details. `code` is a stable word.",
+    "required": ["type", "title", "status", "detail", "code", "trace_id", "errors"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+_OPENAI_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "code", "param", "trace_id"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "code": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "trace_id": {"type": "string"},
+            },
+        }
+    },
+}
+
+_CHAT_EXAMPLE = {
+    "model": "smollm2-135m-instruct",
+    "messages": [{"role": "user", "content": "Say hello."}],
+    "stream": False,
+}
+
+_PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout"}
+
+
+def _v1_error(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/OpenAIError"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _v1_paths() -> dict[str, Any]:
+    errors = {
+        "400": _v1_error(
+            "The body is not a valid request (`invalid_json`, `invalid_request`, `upstream_rejected`)."
+        ),
+        "401": _v1_error("No valid credentials (`unauthorized`)."),
+        "402": _v1_error("Not enough money (`insufficient_funds`, `wallet_frozen`)."),
+        "403": _v1_error("Not allowed (`permission_denied`)."),
+        "404": _v1_error("No such model or project (`model_not_found`, `not_found`)."),
+        "409": _v1_error("The model has no price (`price_missing`)."),
+        "413": _v1_error("The body is over the limit (`body_too_large`)."),
+        "502": _v1_error("The provider's answer is not an answer (`upstream_error`)."),
+        "503": _v1_error(
+            "No provider, or the books can not be written (`upstream_unavailable`, `ledger_unavailable`)."
+        ),
+        "504": _v1_error("The provider took too long (`upstream_timeout`)."),
+    }
+    anything = {"schema": {"type": "object", "additionalProperties": True}}
+    return {
+        "/v1/chat/completions": {
+            "post": {
+                "tags": ["AI surface"],
+                "summary": "Chat completion (OpenAI dialect), JSON or SSE",
+                "description": "`usage.cost` is a decimal string in the platform's currency.",
+                "operationId": "create_chat_completion",
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {**anything, "example": _CHAT_EXAMPLE}},
+                },
+                "responses": {
+                    "200": {
+                        "description": "The answer, with `usage.cost`.",
+                        "content": {
+                            "application/json": anything,
+                            "text/event-stream": {"schema": {"type": "string"}},
+                        },
+                    },
+                    **errors,
+                },
+            }
+        },
+        "/v1/models": {
+            "get": {
+                "tags": ["AI surface"],
+                "summary": "Models the caller may use, with prices",
+                "operationId": "list_models",
+                "responses": {
+                    "200": {"description": "The list.", "content": {"application/json": anything}},
+                    **{status: errors[status] for status in ("401", "404")},
+                },
+            }
+        },
+    }
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with security, problems as the default answer, and /v1."""
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key (dsk_live_…) or an access token from /api/auth/login.",
+        }
+    }
+    schemas = components.setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas |= {"Problem": _PROBLEM, "OpenAIError": _OPENAI_ERROR}
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "A problem.", "content": content}
+            if path in _PUBLIC:
+                operation["security"] = []
+    document["paths"] = {**_v1_paths(), **document["paths"]}
+    document["security"] = [{"bearer": []}]
+    return document

@@ -1,0 +1,18 @@
+"""The routers of the management API, one line a slice."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from deepspace.accounts import endpoints as accounts
+from deepspace.audit import endpoints as audit
+from deepspace.billing import endpoints as billing
+from deepspace.upstream import endpoints as upstream
+
+ROUTERS: tuple[APIRouter, ...] = (
+    accounts.router,
+    billing.router,
+    audit.router,
+    billing.admin_router,
+    upstream.router,
+)

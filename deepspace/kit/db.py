@@ -1,0 +1,74 @@
+"""PostgreSQL: the management plane's engine and transactions.
+
+Services take a transaction and never commit; the edge (endpoint, job, command) opens it with
+`Database.transaction()`, which commits when the block ends and rolls back when it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import MetaData, Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Transaction = AsyncConnection
+"""An open transaction: what services take and repositories run their statements on."""
+
+
+Record = Row[*tuple[Any, ...]]
+"""A row as a repository returns it, with columns as attributes."""
+
+
+class Table(DeclarativeBase):
+    """The registry of every slice's tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Return `url` (postgresql://…) with the driver this project uses."""
+    scheme, separator, rest = url.partition("://")
+    if scheme not in {"postgresql", "postgres"}:
+        raise ValueError("the database URL must begin with postgresql://")
+    return f"postgresql+psycopg{separator}{rest}"
+
+
+class Database:
+    """A pool of connections for everything but the ledger, which has its own."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        """Prepare the pool; nothing connects before the first transaction."""
+        self._engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Transaction]:
+        """Open a transaction: commit at the end of the block, roll back if it raises."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise if the database does not answer."""
+        async with self._engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()

@@ -1,0 +1,40 @@
+"""Identifiers: UUIDv7 (RFC 9562) for rows, W3C trace ids for calls."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from uuid import UUID
+
+_TRACEPARENT = re.compile(r"\A[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
+
+
+def uuid7() -> UUID:
+    """Return a new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits (RFC 9562, section 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=value)
+
+
+def new_trace_id() -> str:
+    """Return 32 random lower-case hex digits, never all zero (W3C Trace Context, section 3.2.2.3)."""
+    return os.urandom(16).hex()
+
+
+def trace_id_from(traceparent: str | None) -> str | None:
+    """Return the trace id of an incoming `traceparent` header, or None if it is absent or malformed."""
+    match = _TRACEPARENT.match(traceparent or "")
+    if match is None or match[1] == "0" * 32 or (traceparent or "").startswith("ff"):
+        return None
+    return match[1]
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Return the UUID that `text` spells, or None: path parameters answer 404, not 500."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

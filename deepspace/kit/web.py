@@ -1,0 +1,35 @@
+"""What endpoints share: the things the wiring provides, the trace id, the caller's address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from fastapi import Depends, Request
+
+Thing = TypeVar("Thing")
+
+
+def provided(kind: type[Thing]) -> Any:
+    """Return a dependency that hands in the object of class `kind` that wiring put on the application.
+
+    Use: `service: Annotated[BillingService, provided(BillingService)]`.
+    """
+
+    def hand_in(request: Request) -> Thing:
+        things: Mapping[type[Any], Any] = request.app.state.provided
+        return things[kind]
+
+    hand_in.__name__ = f"provided_{kind.__name__}"
+    return Depends(hand_in)
+
+
+def bearer(header: Callable[[str], str | None]) -> str | None:
+    """Return the credential of an `Authorization: Bearer` header (RFC 6750), or None."""
+    scheme, _, credential = (header("authorization") or "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
+
+
+def client_ip(request: Request) -> str:
+    """Return the address of the peer."""
+    return request.client.host if request.client is not None else ""

@@ -1,0 +1,1 @@
+"""The request path. Begin with chat.py: it is the list of steps, in order."""

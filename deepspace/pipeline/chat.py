@@ -1,0 +1,63 @@
+"""THE REQUEST PATH of a chat call, in order. Read top to bottom; each step is one file in steps/.
+
+    auth           who is calling, and in which project
+    rate_limit     (joins with the limits)        refuse what comes too fast
+    policy         which models the caller may use, and which channels can answer
+    context_rag    (joins with knowledge bases)   retrieve and add context
+    tool_skill     (joins with tools and skills)  offer tools
+    workflow       (joins with workflows)         hand over to a workflow
+    budget_hold    set aside the most the call can cost; refuse if it is not there
+    upstream_call  speak to the model; frames flow to the client
+    usage_capture  what was used, what it costs
+    audit          what will be remembered
+    then `settle`: money, usage and audit in one commit, before the client is told that the answer is complete
+
+A step whose slice does not exist yet is not in the list; registry.ORDER keeps its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from deepspace.accounts.authenticator import Authenticator
+from deepspace.billing.ledger import Ledger
+from deepspace.billing.service import PriceBook
+from deepspace.pipeline.registry import PluginStep
+from deepspace.pipeline.runner import Pipeline
+from deepspace.pipeline.settle import Settle
+from deepspace.pipeline.steps.audit import AuditStep
+from deepspace.pipeline.steps.auth import Auth
+from deepspace.pipeline.steps.budget_hold import BudgetHold
+from deepspace.pipeline.steps.policy import Policy
+from deepspace.pipeline.steps.upstream_call import UpstreamCall
+from deepspace.pipeline.steps.usage_capture import UsageCapture
+from deepspace.upstream.catalogue import Catalogue
+from deepspace.upstream.client import UpstreamClient
+
+
+def chat_pipeline(
+    authenticator: Authenticator,
+    catalogue: Catalogue,
+    prices: PriceBook,
+    ledger: Ledger,
+    client: UpstreamClient,
+    *,
+    drain_timeout: timedelta = timedelta(seconds=60),
+    plugins: Sequence[PluginStep] = (),
+) -> Pipeline:
+    """Return the request path of chat calls."""
+    return Pipeline(
+        before=[
+            Auth(authenticator),
+            Policy(catalogue),
+            BudgetHold(prices, ledger),
+        ],
+        call=UpstreamCall(client, drain_timeout),
+        after=[
+            UsageCapture(),
+            AuditStep(),
+        ],
+        settle=Settle(ledger),
+        plugins=plugins,
+    )

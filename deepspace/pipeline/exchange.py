@@ -1,0 +1,138 @@
+"""The one traveller of the request path: everything known of a call, field by field as the steps learn it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from deepspace.accounts.principal import Principal
+from deepspace.audit.entry import AuditEntry
+from deepspace.billing.ledger import Capture, Release, UsageSource
+from deepspace.billing.rates import Price, Usage
+from deepspace.kit.clock import Clock
+from deepspace.kit.errors import PlatformError
+from deepspace.upstream.catalogue import Route
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """What the client asked, in the inner language. `fields` keeps every field as the bytes that came."""
+
+    model: str
+    stream: bool
+    wants_usage: bool
+    max_tokens: int | None
+    choices: int
+    body: bytes
+    fields: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one channel."""
+
+    route: Route
+    started_at: datetime
+    started_ns: int
+    status: int | None = None
+    error: str | None = None
+    first_byte_ms: float | None = None
+    duration_ms: float = 0.0
+    response_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """Something that happened. Times are nanoseconds of the monotonic clock."""
+
+    at_ns: int
+    step: str
+    event: str
+    duration_ns: int | None
+    detail: Mapping[str, Any]
+
+
+class Presence:
+    """Whether the client is still there. Leaving changes nothing about billing; it may end the upstream
+    call."""
+
+    __slots__ = ("_callbacks", "gone")
+
+    def __init__(self) -> None:
+        """The client is there."""
+        self.gone = asyncio.Event()
+        self._callbacks: list[Callable[[], object]] = []
+
+    def leave(self) -> None:
+        """Note, once, that the client has left."""
+        if not self.gone.is_set():
+            self.gone.set()
+            for callback in self._callbacks:
+                callback()
+
+    def when_gone(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when the client leaves; at once if it has left."""
+        self._callbacks.append(callback)
+        if self.gone.is_set():
+            callback()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A call on its way. Each field is written by the step named above it and only read afterwards."""
+
+    # the dialect's endpoint
+    trace_id: str
+    path: str
+    credential: str | None
+    wanted_project: str | None
+    call: ChatCall
+    clock: Clock
+    started_at: datetime
+    started_ns: int
+    presence: Presence = field(default_factory=Presence)
+
+    # auth
+    principal: Principal | None = None
+    org_id: UUID | None = None
+    project_id: UUID | None = None
+
+    # policy
+    routes: tuple[Route, ...] = ()
+
+    # budget_hold
+    price: Price | None = None
+    hold_id: UUID | None = None
+    billing_ref_id: str | None = None
+    hold_nano: int = 0
+    max_output_tokens: int = 0
+
+    # upstream_call
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    answered_by: Route | None = None
+    usage: Usage | None = None
+    usage_event: bytes | None = None
+    last_event: bytes | None = None
+    delivered: list[str] = field(default_factory=list[str])
+    answer: bytes | None = None
+
+    # usage_capture
+    settlement: Capture | Release | None = None
+    charged_usage: Usage | None = None
+    usage_source: UsageSource | None = None
+    cost_nano: int | None = None
+
+    # audit
+    journal: Sequence[AuditEntry] = ()
+
+    # the runner
+    error: PlatformError | None = None
+    timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
+
+    def note(self, step: str, event: str, *, duration_ns: int | None = None, **detail: Any) -> None:
+        """Add an event to the timeline."""
+        self.timeline.append(TimelineEvent(self.clock.monotonic_ns(), step, event, duration_ns, detail))

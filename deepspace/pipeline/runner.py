@@ -1,0 +1,109 @@
+"""Runs a call through the steps, to its end, whatever the client does.
+
+The run is a task of its own, detached from the client's connection: BEFORE (a step refuses by raising;
+nothing was sent), CALL (frames flow), AFTER (always, shielded), then one durable commit; only then is the
+client told that the answer is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from deepspace.kit.errors import PlatformError
+from deepspace.kit.log import get_logger, trace_id_var
+from deepspace.pipeline.delivery import Delivery
+from deepspace.pipeline.exchange import Exchange
+from deepspace.pipeline.registry import CallStep, PluginStep, Step, check_order, place
+
+log = get_logger(__name__)
+
+
+class Pipeline:
+    """The steps in their order, and the tasks that are under way."""
+
+    def __init__(
+        self,
+        before: Sequence[Step],
+        call: CallStep,
+        after: Sequence[Step],
+        settle: Callable[[Exchange], Awaitable[None]],
+        plugins: Sequence[PluginStep] = (),
+    ) -> None:
+        """Check the order; `settle` commits what `after` prepared."""
+        check_order([*(step.name for step in before), call.name, *(step.name for step in after)])
+        self.before = place(before, plugins)
+        self.call = call
+        self.after = tuple(after)
+        self._settle = settle
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, x: Exchange) -> Delivery:
+        """Start a call and return where its frames will appear."""
+        delivery = Delivery(x.presence)
+        task = asyncio.create_task(self._run(x, delivery), name=f"call {x.trace_id}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return delivery
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are under way."""
+        return len(self._running)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the calls under way; after `timeout_s` end their upstream and settle what was
+        delivered."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=timeout_s)
+
+    async def _run(self, x: Exchange, delivery: Delivery) -> None:
+        trace_id_var.set(x.trace_id)
+        try:
+            await self._before(x)
+            if not x.presence.gone.is_set():
+                async for frame in self.call(x):
+                    await delivery.put(frame)
+        except PlatformError as error:
+            x.error = error
+        except asyncio.CancelledError:
+            x.error = PlatformError(
+                "The server is shutting down; what was delivered is charged, the rest is not."
+            )
+        except Exception:
+            log.exception("call failed unexpectedly")
+            x.error = PlatformError()
+        finally:
+            await asyncio.shield(asyncio.ensure_future(self._finish(x, delivery)))
+
+    async def _before(self, x: Exchange) -> None:
+        for step in self.before:
+            start = x.clock.monotonic_ns()
+            try:
+                await step(x)
+            except PlatformError as error:
+                x.note(
+                    step.name,
+                    f"{step.name}.refused",
+                    duration_ns=x.clock.monotonic_ns() - start,
+                    code=error.code,
+                )
+                raise
+
+    async def _finish(self, x: Exchange, delivery: Delivery) -> None:
+        try:
+            for step in self.after:
+                await step(x)
+            await self._settle(x)
+        except PlatformError as error:
+            log.warning("call not settled", code=error.code, billing_ref_id=x.billing_ref_id)
+            x.error = x.error or error
+        except Exception:
+            log.exception("call not settled", billing_ref_id=x.billing_ref_id)
+            x.error = x.error or PlatformError()
+        finally:
+            delivery.close(x.error)

@@ -1,0 +1,78 @@
+"""budget_hold: set aside the most this call can cost. Nothing is sent before the hold is committed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from deepspace.billing.ledger import HoldRequest, Ledger
+from deepspace.billing.service import PriceBook
+from deepspace.kit.errors import ValidationFailed
+from deepspace.kit.ids import uuid7
+from deepspace.kit.money import MAX_NANO, decimal_from_nano
+from deepspace.pipeline.exchange import Exchange
+
+TEMPLATE_TOKENS = 512
+"""Tokens a chat template may add that are in no byte of the request: a default system prompt, tool
+preambles."""
+
+EXPIRY_MARGIN_S = 300
+
+
+def input_bound(body: bytes) -> int:
+    """Return an upper bound of the input tokens of a text request.
+
+    A byte-level tokenizer makes at most one token of a UTF-8 byte, and the JSON around a text is longer than
+    the marks a chat template puts there; what a template adds on its own is bounded by TEMPLATE_TOKENS.
+    """
+    return len(body) + TEMPLATE_TOKENS
+
+
+class BudgetHold:
+    """Prices the worst case and holds it."""
+
+    name = "budget_hold"
+
+    def __init__(self, prices: PriceBook, ledger: Ledger) -> None:
+        """Hold on this ledger, at these prices."""
+        self._prices = prices
+        self._ledger = ledger
+
+    async def __call__(self, x: Exchange) -> None:
+        """Write price, the output bound and the hold; refuse without a price (409) or without funds (402)."""
+        start = x.clock.monotonic_ns()
+        if x.principal is None or x.org_id is None:
+            raise RuntimeError("budget_hold stands behind auth")
+        price = await self._prices.require(x.call.model)
+        limit = max(route.max_output_tokens for route in x.routes)
+        max_output = min(x.call.max_tokens, limit) if x.call.max_tokens is not None else limit
+        amount = price.bound_nano(input_bound(x.call.body), max_output * x.call.choices)
+        if amount > MAX_NANO:
+            raise ValidationFailed("The request is larger than any wallet can hold.", param="max_tokens")
+        hold_id = uuid7()
+        billing_ref_id = f"br_{hold_id.hex}"
+        await self._ledger.hold(
+            HoldRequest(
+                id=hold_id,
+                org_id=x.org_id,
+                project_id=x.project_id,
+                user_id=x.principal.user_id,
+                api_key_id=x.principal.key.id if x.principal.key is not None else None,
+                billing_ref_id=billing_ref_id,
+                trace_id=x.trace_id,
+                request_hash=hashlib.sha256(x.call.body).digest(),
+                model=x.call.model,
+                price_id=price.id,
+                amount_nano=amount,
+                ttl_s=max(route.timeouts.total_s for route in x.routes) + EXPIRY_MARGIN_S,
+            )
+        )
+        x.price, x.max_output_tokens = price, max_output
+        x.hold_id, x.billing_ref_id, x.hold_nano = hold_id, billing_ref_id, amount
+        x.note(
+            self.name,
+            "billing.held",
+            duration_ns=x.clock.monotonic_ns() - start,
+            amount=decimal_from_nano(amount),
+            price_version=price.id,
+            max_output_tokens=max_output,
+        )

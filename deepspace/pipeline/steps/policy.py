@@ -1,0 +1,32 @@
+"""policy: may the caller use this model, and who can answer for it."""
+
+from __future__ import annotations
+
+from deepspace.kit.errors import PermissionDenied
+from deepspace.pipeline.exchange import Exchange
+from deepspace.upstream.catalogue import Catalogue
+
+
+class Policy:
+    """Holds the call against the API key's model list and the catalogue."""
+
+    name = "policy"
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Find routes in this catalogue."""
+        self._catalogue = catalogue
+
+    async def __call__(self, x: Exchange) -> None:
+        """Write routes; refuse a model that does not exist or that the key is not for."""
+        start = x.clock.monotonic_ns()
+        routes = await self._catalogue.routes(x.call.model)
+        key = x.principal.key if x.principal is not None else None
+        if key is not None and key.models is not None and x.call.model not in key.models:
+            raise PermissionDenied(f"This API key may not call the model '{x.call.model}'.", param="model")
+        x.routes = routes
+        x.note(
+            self.name,
+            "policy.allowed",
+            duration_ns=x.clock.monotonic_ns() - start,
+            channels=[route.channel_name for route in routes],
+        )

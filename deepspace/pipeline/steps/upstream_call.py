@@ -1,0 +1,259 @@
+"""upstream_call: speak to the model. Frames flow as they come; a small scanner watches for usage and errors.
+
+Before the first byte a failing channel is left for the next; after it a failure is told to the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+import msgspec
+
+from deepspace.billing.rates import Usage
+from deepspace.kit.errors import PlatformError
+from deepspace.kit.sse import SseEvent, SseScanner
+from deepspace.pipeline.exchange import Attempt, Exchange
+from deepspace.upstream.catalogue import Route
+from deepspace.upstream.client import Response, UpstreamClient
+from deepspace.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from deepspace.upstream.wire import Seen, error_message, read_answer, rejected
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+MAX_TRIES = 3
+RETRY_WAIT_S = 0.2
+RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+CREDENTIAL_STATUS = frozenset({401, 402, 403})
+
+Result = TypeVar("Result")
+
+
+class ClientLeft(Exception):
+    """The client is gone and the channel's policy is to stop."""
+
+
+class UpstreamCall:
+    """Sends the call to the first channel that answers."""
+
+    name = "upstream_call"
+
+    def __init__(self, client: UpstreamClient, drain_timeout: timedelta) -> None:
+        """`drain_timeout` bounds how long an answer is read on for a client that has left."""
+        self._client = client
+        self._drain_s = drain_timeout.total_seconds()
+
+    async def __call__(self, x: Exchange) -> AsyncIterator[bytes]:
+        """Yield frames of a stream; put a JSON answer on the exchange. Writes attempts, usage, delivered."""
+        try:
+            response, attempt = await self._answering(x)
+        except ClientLeft:
+            return
+        x.answered_by = attempt.route
+        self._watch_client(x, response, attempt.route)
+        try:
+            if x.call.stream:
+                async for frame in _stream(x, response, attempt):
+                    yield frame
+            else:
+                await _whole(x, response, attempt)
+        except (UpstreamUnavailable, UpstreamTimeout) as error:
+            if not x.presence.gone.is_set():
+                attempt.error = error.message
+                raise
+            attempt.error = "stopped: the client left"
+        except PlatformError as error:
+            attempt.error = error.message
+            raise
+        finally:
+            _finish(x, attempt)
+            await response.close()
+
+    def _watch_client(self, x: Exchange, response: Response, route: Route) -> None:
+        """Stop reading when the client leaves: at once, or once the drain time is over, by the channel's
+        policy."""
+        loop = asyncio.get_running_loop()
+
+        def left() -> None:
+            x.note(self.name, "client.left", policy=route.on_disconnect)
+            if route.on_disconnect == "cancel":
+                response.abort()
+            else:
+                loop.call_later(self._drain_s, response.abort)
+
+        x.presence.when_gone(left)
+
+    async def _answering(self, x: Exchange) -> tuple[Response, Attempt]:
+        """Return the first answer with status 200, trying routes in order."""
+        last: PlatformError = UpstreamUnavailable()
+        for number in range(MAX_TRIES):
+            route = x.routes[number % len(x.routes)]
+            if number >= len(x.routes):
+                await asyncio.sleep(RETRY_WAIT_S * number)
+            attempt = Attempt(route, x.clock.now(), x.clock.monotonic_ns())
+            x.attempts.append(attempt)
+            try:
+                response = await self._post(x, route)
+                attempt.status = response.status
+                if response.status == 200:
+                    return response, attempt
+                last = await _refusal(response)
+                attempt.error = last.message
+                retry = response.status in RETRY_STATUS or response.status in CREDENTIAL_STATUS
+            except (UpstreamUnavailable, UpstreamTimeout) as error:
+                last, retry = error, True
+                attempt.error = error.message
+            _finish(x, attempt)
+            if not retry or x.presence.gone.is_set():
+                break
+        raise last
+
+    async def _post(self, x: Exchange, route: Route) -> Response:
+        headers = {"accept": "text/event-stream" if x.call.stream else "application/json"}
+        sending = self._client.post(route, "/chat/completions", _body_for(x, route), headers)
+        if route.on_disconnect == "drain":
+            return await sending
+        return await _unless_gone(x, sending)
+
+
+async def _unless_gone(x: Exchange, work: Awaitable[Result]) -> Result:
+    """Await `work`, but stop it and raise ClientLeft if the client leaves first."""
+    task = asyncio.ensure_future(work)
+    x.presence.when_gone(task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if x.presence.gone.is_set() and task.cancelled():
+            raise ClientLeft from None
+        task.cancel()
+        raise
+
+
+def _body_for(x: Exchange, route: Route) -> bytes:
+    """Return the client's body with the smallest edit: model, output limit, and usage asked for in
+    streams."""
+    fields = dict(x.call.fields)
+    fields["model"] = route.upstream_model
+    name = (
+        "max_completion_tokens"
+        if "max_completion_tokens" in fields or route.kind == "openai"
+        else "max_tokens"
+    )
+    fields.pop("max_tokens", None)
+    fields[name] = min(x.max_output_tokens, route.max_output_tokens)
+    if x.call.stream:
+        options = msgspec.json.decode(fields["stream_options"]) if "stream_options" in fields else None
+        fields["stream_options"] = {**(options or {}), "include_usage": True}
+    return msgspec.json.encode(fields)
+
+
+async def _refusal(response: Response) -> PlatformError:
+    """Return what an answer other than 200 means for our caller."""
+    payload = b""
+    try:
+        async for chunk in response.chunks():
+            payload += chunk
+            if len(payload) > MAX_ERROR_BYTES:
+                break
+    finally:
+        await response.close()
+    if response.status in CREDENTIAL_STATUS:
+        return UpstreamUnavailable(
+            "The provider refused this platform's own credential; an operator must look."
+        )
+    if response.status in RETRY_STATUS:
+        after = response.headers.get("retry-after")
+        return UpstreamUnavailable(
+            f"The provider is unavailable ({response.status}): {error_message(payload)}",
+            headers={"retry-after": after} if after is not None and after.isdigit() else {"retry-after": "5"},
+        )
+    if 400 <= response.status < 500:
+        return rejected(response.status, payload)
+    return UpstreamError(f"The provider answered {response.status}: {error_message(payload)}")
+
+
+async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIterator[bytes]:
+    if "event-stream" not in response.headers.get("content-type", ""):
+        raise UpstreamError("The provider did not answer with an event stream.")
+    scanner = SseScanner()
+    done = finished = False
+    async for chunk in response.chunks():
+        _received(x, attempt, chunk)
+        frames: list[bytes] = []
+        for event in scanner.feed(chunk):
+            if event.data == b"[DONE]":
+                done = True
+            elif event.data:
+                finished |= _take(x, event, frames)
+        if frames:
+            yield b"".join(frames)
+    rest = scanner.finish()
+    if rest is not None and rest.data != b"[DONE]":
+        frames = []
+        finished |= _take(x, rest, frames)
+        for frame in frames:
+            yield frame.rstrip(b"\r\n") + b"\n\n"
+    if not (done or finished or rest is not None):
+        raise UpstreamError("The provider's stream broke off before its end.")
+
+
+def _take(x: Exchange, event: SseEvent, frames: list[bytes]) -> bool:
+    """Note what an event says and pass it on; the usage event waits for the books. Returns: the answer is
+    complete."""
+    seen = read_answer(event.data)
+    if seen.error is not None:
+        raise UpstreamError(f"The provider reported an error: {seen.error}")
+    _note_usage(x, seen)
+    if seen.usage is not None and not seen.has_choices:
+        x.usage_event = event.data
+        return True
+    if seen.text:
+        x.delivered.append(seen.text)
+    x.last_event = event.data
+    frames.append(event.raw)
+    return seen.finished
+
+
+async def _whole(x: Exchange, response: Response, attempt: Attempt) -> None:
+    parts: list[bytes] = []
+    async for chunk in response.chunks():
+        _received(x, attempt, chunk)
+        parts.append(chunk)
+        if attempt.response_bytes > MAX_ANSWER_BYTES:
+            raise UpstreamError("The provider's answer is larger than this server accepts.")
+    payload = b"".join(parts)
+    seen = read_answer(payload)
+    if seen.error is not None:
+        raise UpstreamError(f"The provider reported an error: {seen.error}")
+    if not seen.has_choices:
+        raise UpstreamError("The provider's answer has no choices.")
+    _note_usage(x, seen)
+    if seen.text:
+        x.delivered.append(seen.text)
+    x.answer = payload
+
+
+def _note_usage(x: Exchange, seen: Seen) -> None:
+    classes = seen.usage.classes() if seen.usage is not None else None
+    if classes is not None:
+        x.usage = Usage(**classes)
+
+
+def _received(x: Exchange, attempt: Attempt, chunk: bytes) -> None:
+    if attempt.first_byte_ms is None:
+        attempt.first_byte_ms = round((x.clock.monotonic_ns() - attempt.started_ns) / 1e6, 3)
+    attempt.response_bytes += len(chunk)
+
+
+def _finish(x: Exchange, attempt: Attempt) -> None:
+    elapsed = x.clock.monotonic_ns() - attempt.started_ns
+    attempt.duration_ms = round(elapsed / 1e6, 3)
+    x.note(
+        UpstreamCall.name,
+        "upstream.failed" if attempt.error else "upstream.answered",
+        duration_ns=elapsed,
+        channel=attempt.route.channel_name,
+        status=attempt.status,
+    )

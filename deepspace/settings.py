@@ -1,0 +1,91 @@
+"""Settings: from the environment (DEEPSPACE_*), from .env, or from a TOML file; frozen; read by wiring
+alone."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "DEEPSPACE_"
+
+
+class SettingsWrong(Exception):
+    """A setting has a wrong value; the message names it."""
+
+
+def _postgres_url(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it must begin with postgresql://")
+    return text
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < 32:
+        raise ValueError("it needs at least 32 characters")
+    return secret
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside. .env.example explains each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="forbid"
+    )
+
+    database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
+    data_dir: Path = Path(".deepspace")
+    secret_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    max_body_mib: Annotated[int, Field(ge=1, le=512)] = 20
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    drain_s: Annotated[float, Field(ge=0, le=900)] = 30
+    web_dist: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """First the command line, then the environment, .env, and the TOML file named by DEEPSPACE_CONFIG."""
+        sources = (init_settings, env_settings, dotenv_settings)
+        file = os.environ.get(f"{PREFIX}CONFIG")
+        if file is None:
+            return sources
+        if not Path(file).is_file():
+            raise SettingsWrong(f"{PREFIX}CONFIG: there is no file {file}")
+        return (*sources, TomlConfigSettingsSource(settings_cls, file))
+
+
+def load_settings(environment: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+    """Return the settings, or raise SettingsWrong with a sentence that names the wrong one."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}CONFIG"}
+    for name in environment:
+        if name.startswith(PREFIX) and name.split("__")[0] not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SettingsWrong(f"{name} is not a setting{hint}")
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = PREFIX + "__".join(str(part) for part in fault["loc"]).upper()
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        raise SettingsWrong(f"{name}: {message[:1].lower()}{message[1:]}") from None

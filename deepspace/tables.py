@@ -1,0 +1,18 @@
+"""Every slice's tables in one registry, for migrations."""
+
+from __future__ import annotations
+
+import deepspace.accounts.models
+import deepspace.audit.models
+import deepspace.billing.models
+import deepspace.upstream.models
+from deepspace.kit.db import Table
+
+SLICES = (
+    deepspace.accounts.models,
+    deepspace.audit.models,
+    deepspace.billing.models,
+    deepspace.upstream.models,
+)
+
+metadata = Table.metadata

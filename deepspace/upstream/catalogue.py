@@ -1,0 +1,107 @@
+"""The model catalogue: which channels can answer for a model, in order of preference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from deepspace.kit.cache import ReadThrough
+from deepspace.kit.crypto import Sealer
+from deepspace.kit.db import Database, Record
+from deepspace.upstream.errors import ModelNotFound
+from deepspace.upstream.repository import ChannelRepository
+
+DEFAULT_MAX_OUTPUT_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds a channel may take: to connect, to the first byte, between two bytes, for the whole answer."""
+
+    connect_s: float = 10
+    first_byte_s: float = 120
+    idle_s: float = 60
+    total_s: float = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to have a model answer."""
+
+    channel_id: UUID
+    channel_name: str
+    kind: str
+    base_url: str
+    api_key: str | None
+    model: str
+    upstream_model: str
+    context_length: int | None
+    max_output_tokens: int
+    timeouts: Timeouts
+    on_disconnect: Literal["drain", "cancel"]
+    created_at: datetime
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the small model that runs on this machine."""
+        return self.kind == "local"
+
+
+def seal_place(channel_id: UUID) -> str:
+    """Return what a channel's credential is bound to."""
+    return f"channels|sealed_key|{channel_id}"
+
+
+class Catalogue:
+    """All routes, remembered for a second."""
+
+    def __init__(self, database: Database, sealer: Sealer, *, max_age_s: float = 1.0) -> None:
+        """`sealer` opens the channels' credentials."""
+        self._database = database
+        self._sealer = sealer
+        self._snapshot = ReadThrough(self._load, max_age_s=max_age_s, max_entries=1)
+
+    async def routes(self, model: str) -> tuple[Route, ...]:
+        """Return the routes of a model, the preferred one first; ModelNotFound if there is none."""
+        routes = (await self._snapshot.get(None)).get(model)
+        if not routes:
+            raise ModelNotFound(
+                f"There is no model '{model}' here. GET /v1/models lists what there is.", param="model"
+            )
+        return routes
+
+    async def models(self) -> Mapping[str, tuple[Route, ...]]:
+        """Return every model with its routes."""
+        return await self._snapshot.get(None)
+
+    def forget(self) -> None:
+        """Read the catalogue again at the next call."""
+        self._snapshot.forget(None)
+
+    async def _load(self, _: None) -> Mapping[str, tuple[Route, ...]]:
+        async with self._database.transaction() as tx:
+            rows = await ChannelRepository(tx).enabled_routes()
+        found: dict[str, list[Route]] = {}
+        for row in rows:
+            found.setdefault(row.model, []).append(self._route(row))
+        return {model: tuple(routes) for model, routes in found.items()}
+
+    def _route(self, row: Record) -> Route:
+        api_key = self._sealer.open(row.sealed_key, seal_place(row.id)) if row.sealed_key else None
+        return Route(
+            row.id,
+            row.name,
+            row.kind,
+            row.base_url,
+            api_key,
+            row.model,
+            row.upstream_model,
+            row.context_length,
+            row.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS,
+            Timeouts(**row.timeouts),
+            row.on_disconnect,
+            row.created_at,
+        )

@@ -1,0 +1,76 @@
+"""Every SQL statement of the upstream slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+
+from deepspace.kit.db import Record, Transaction
+from deepspace.upstream.models import Channel, ChannelModel
+
+
+class ChannelRepository:
+    """Channels and what they serve: platform-wide."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Run on the caller's transaction."""
+        self._tx = tx
+
+    async def channels(self) -> Sequence[Record]:
+        """Return every channel, newest first."""
+        return (await self._tx.execute(select(Channel.__table__).order_by(Channel.id.desc()))).all()
+
+    async def channel(self, channel_id: UUID) -> Record | None:
+        """Return a channel."""
+        return (
+            await self._tx.execute(select(Channel.__table__).where(Channel.id == channel_id))
+        ).one_or_none()
+
+    async def by_name(self, name: str) -> Record | None:
+        """Return the channel of a name."""
+        return (await self._tx.execute(select(Channel.__table__).where(Channel.name == name))).one_or_none()
+
+    async def models_of(self, channel_id: UUID) -> Sequence[Record]:
+        """Return what a channel serves."""
+        query = (
+            select(ChannelModel.__table__)
+            .where(ChannelModel.channel_id == channel_id)
+            .order_by(ChannelModel.model)
+        )
+        return (await self._tx.execute(query)).all()
+
+    async def add(self, models: Sequence[dict[str, Any]], **values: Any) -> None:
+        """Insert a channel with its models."""
+        await self._tx.execute(insert(Channel).values(**values))
+        await self.replace_models(values["id"], models)
+
+    async def change(self, channel_id: UUID, **values: Any) -> None:
+        """Change columns of a channel."""
+        await self._tx.execute(update(Channel).where(Channel.id == channel_id).values(**values))
+
+    async def replace_models(self, channel_id: UUID, models: Sequence[dict[str, Any]]) -> None:
+        """Make `models` all that the channel serves."""
+        await self._tx.execute(delete(ChannelModel).where(ChannelModel.channel_id == channel_id))
+        if models:
+            await self._tx.execute(
+                insert(ChannelModel), [{"channel_id": channel_id, **model} for model in models]
+            )
+
+    async def enabled_routes(self) -> Sequence[Record]:
+        """Return every (channel, model) that can be called, the preferred ones first."""
+        query = (
+            select(
+                Channel.__table__,
+                ChannelModel.model,
+                ChannelModel.upstream_model,
+                ChannelModel.context_length,
+                ChannelModel.max_output_tokens,
+            )
+            .join(ChannelModel, ChannelModel.channel_id == Channel.id)
+            .where(Channel.status == "enabled")
+            .order_by(ChannelModel.model, Channel.priority.desc(), Channel.id)
+        )
+        return (await self._tx.execute(query)).all()

@@ -1,0 +1,139 @@
+"""Verbs of the upstream slice: channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from deepspace.kit.crypto import Sealer
+from deepspace.kit.db import Record, Transaction
+from deepspace.kit.errors import NotFound
+from deepspace.kit.ids import uuid7
+from deepspace.upstream.catalogue import Catalogue, seal_place
+from deepspace.upstream.client import UpstreamClient
+from deepspace.upstream.errors import ChannelNameTaken, UpstreamError
+from deepspace.upstream.repository import ChannelRepository
+from deepspace.upstream.wire import error_message, read_answer
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that a channel serves."""
+
+    model: str
+    upstream_model: str
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+
+
+class ChannelService:
+    """Creates, lists and tests channels."""
+
+    def __init__(self, sealer: Sealer, client: UpstreamClient, catalogue: Catalogue) -> None:
+        """`sealer` closes credentials before they reach the database."""
+        self._sealer = sealer
+        self._client = client
+        self._catalogue = catalogue
+
+    async def create(
+        self,
+        tx: Transaction,
+        *,
+        name: str,
+        kind: str,
+        base_url: str,
+        api_key: str | None,
+        models: Sequence[ServedModel],
+        priority: int = 0,
+        weight: int = 1,
+        timeouts: Mapping[str, float] | None = None,
+        on_disconnect: str = "drain",
+    ) -> UUID:
+        """Create a channel and return its id; ChannelNameTaken if the name is in use."""
+        repository = ChannelRepository(tx)
+        if await repository.by_name(name) is not None:
+            raise ChannelNameTaken
+        channel_id = uuid7()
+        await repository.add(
+            [_row(model) for model in models],
+            id=channel_id,
+            name=name,
+            kind=kind,
+            base_url=base_url,
+            sealed_key=self._sealer.seal(api_key, seal_place(channel_id)) if api_key else None,
+            priority=priority,
+            weight=weight,
+            timeouts=dict(timeouts or {}),
+            on_disconnect=on_disconnect,
+        )
+        return channel_id
+
+    async def ensure_local(self, tx: Transaction, *, base_url: str, model: ServedModel) -> None:
+        """Create the channel `local`, or point it at where the local model listens now."""
+        repository = ChannelRepository(tx)
+        row = await repository.by_name("local")
+        if row is None:
+            await self.create(
+                tx,
+                name="local",
+                kind="local",
+                base_url=base_url,
+                api_key=None,
+                models=[model],
+                priority=-100,
+                on_disconnect="cancel",
+            )
+        else:
+            await repository.change(row.id, base_url=base_url)
+
+    async def list(self, tx: Transaction) -> list[tuple[Record, Sequence[Record]]]:
+        """Return every channel with its models."""
+        repository = ChannelRepository(tx)
+        return [(row, await repository.models_of(row.id)) for row in await repository.channels()]
+
+    async def get(self, tx: Transaction, channel_id: UUID) -> tuple[Record, Sequence[Record]]:
+        """Return a channel with its models."""
+        repository = ChannelRepository(tx)
+        row = await repository.channel(channel_id)
+        if row is None:
+            raise NotFound
+        return row, await repository.models_of(channel_id)
+
+    async def set_status(self, tx: Transaction, channel_id: UUID, status: str) -> None:
+        """Enable or disable a channel."""
+        await self.get(tx, channel_id)
+        await ChannelRepository(tx).change(channel_id, status=status)
+
+    async def test(self, channel_id: UUID) -> dict[str, Any]:
+        """Have the channel's first model say one word, and report how that went."""
+        self._catalogue.forget()
+        routes = [route for found in (await self._catalogue.models()).values() for route in found]
+        route = next((route for route in routes if route.channel_id == channel_id), None)
+        if route is None:
+            raise NotFound("The channel is disabled or serves no model.")
+        body = {
+            "model": route.upstream_model,
+            "max_tokens": 1,
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        response = await self._client.post(route, "/chat/completions", msgspec.json.encode(body), {})
+        try:
+            payload = b"".join([chunk async for chunk in response.chunks()])
+        finally:
+            await response.close()
+        if response.status != 200:
+            raise UpstreamError(f"The provider answered {response.status}: {error_message(payload)}")
+        return {"ok": read_answer(payload).has_choices, "model": route.model, "status": response.status}
+
+
+def _row(model: ServedModel) -> dict[str, Any]:
+    return {
+        "model": model.model,
+        "upstream_model": model.upstream_model,
+        "context_length": model.context_length,
+        "max_output_tokens": model.max_output_tokens,
+    }

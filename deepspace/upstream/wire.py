@@ -1,0 +1,153 @@
+"""Reading the platform's inner language, OpenAI chat, from a channel. Source: OpenAI API reference, chat
+object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+
+from deepspace.upstream.errors import UpstreamError, UpstreamRejected
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class WireUsage(msgspec.Struct):
+    """The `usage` object. Details are parts of the totals."""
+
+    prompt_tokens: int
+    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+    def classes(self) -> dict[str, int] | None:
+        """Return disjoint token classes, or None if the figures contradict themselves (negative, parts >
+        whole)."""
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        cached = (prompt.cached_tokens or 0) if prompt else 0
+        audio_in = (prompt.audio_tokens or 0) if prompt else 0
+        reasoning = (completion.reasoning_tokens or 0) if completion else 0
+        audio_out = (completion.audio_tokens or 0) if completion else 0
+        found = {
+            "input": self.prompt_tokens - cached - audio_in,
+            "cached_input": cached,
+            "audio_input": audio_in,
+            "output": self.completion_tokens - reasoning - audio_out,
+            "reasoning": reasoning,
+            "audio_output": audio_out,
+        }
+        return found if min(found.values()) >= 0 and max(found.values()) < 2**40 else None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: msgspec.Raw | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: WireUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one event or body says: text delivered, whether it has choices, usage if stated, an error if
+    told."""
+
+    has_choices: bool
+    text: str
+    finished: bool
+    usage: WireUsage | None
+    error: str | None
+
+
+_answer_decoder = msgspec.json.Decoder(_Answer)
+_loose_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def read_answer(payload: bytes) -> Seen:
+    """Read a chunk or a whole answer; UpstreamError if it is neither."""
+    try:
+        answer = _answer_decoder.decode(payload)
+    except msgspec.ValidationError:
+        answer = _without_usage(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise UpstreamError("The provider's answer is not valid JSON.") from None
+    choices = answer.choices or []
+    error = error_message(payload) if answer.error is not None and bytes(answer.error) != b"null" else None
+    return Seen(
+        bool(choices),
+        "".join(_text(choice) for choice in choices),
+        any(choice.finish_reason for choice in choices),
+        answer.usage,
+        error,
+    )
+
+
+def _text(choice: _Choice) -> str:
+    part = choice.delta or choice.message
+    if part is None:
+        return choice.text or ""
+    calls = bytes(part.tool_calls).decode(errors="replace") if part.tool_calls is not None else ""
+    if calls == "null":
+        calls = ""
+    return f"{part.reasoning_content or part.reasoning or ''}{part.content or part.refusal or ''}{calls}"
+
+
+def _without_usage(payload: bytes) -> _Answer:
+    """Read an answer whose usage is nonsense; without it the tokens are counted."""
+    try:
+        fields = _loose_decoder.decode(payload)
+        fields.pop("usage", None)
+        return _answer_decoder.decode(msgspec.json.encode(fields))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise UpstreamError("The provider's answer is not of the expected form.") from None
+
+
+def error_message(payload: bytes) -> str:
+    """Return the sentence in an error body, whatever its form, cut to a readable length."""
+    try:
+        body: Any = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return payload[:300].decode(errors="replace").strip()
+    for name in ("error", "message"):
+        if isinstance(body, dict):
+            body = cast("dict[str, Any]", body).get(name, body)
+    return str(body)[:1000]
+
+
+def rejected(status: int, payload: bytes) -> UpstreamRejected:
+    """Return the error for a request the provider found at fault (a 4xx that is not about our credential)."""
+    return UpstreamRejected(f"The provider refused the request ({status}): {error_message(payload)}")
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate tokens of a text: one per four ASCII bytes, one per other character, at least one if there is
+    any.
+
+    Used only when the provider states no usage; the record is then marked `estimated` (docs/billing.md).
+    """
+    if not text:
+        return 0
+    narrow = sum(1 for character in text if character < "\x80")
+    return max(1, -(-narrow // 4) + len(text) - narrow)

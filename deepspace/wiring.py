@@ -1,0 +1,107 @@
+"""settings → clients → slices → pipeline: the only place where things meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.passwords import Passwords
+from deepspace.accounts.queries import AccountsQueries
+from deepspace.accounts.service import AccountsService
+from deepspace.accounts.tokens import TokenService
+from deepspace.audit.repository import AuditJournal
+from deepspace.audit.service import TraceService
+from deepspace.billing.ledger_store import PostgresLedger
+from deepspace.billing.service import BillingService, PriceBook
+from deepspace.billing.story import MoneyStory
+from deepspace.kit.clock import Clock, SystemClock
+from deepspace.kit.crypto import KeyRing, Sealer
+from deepspace.kit.db import Database
+from deepspace.kit.ids import uuid7
+from deepspace.pipeline.chat import chat_pipeline
+from deepspace.pipeline.runner import Pipeline
+from deepspace.settings import Settings, SettingsWrong
+from deepspace.upstream.catalogue import Catalogue
+from deepspace.upstream.client import AiohttpClient
+from deepspace.upstream.service import ChannelService
+
+CREDENTIAL_KEY = "channel-credentials.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The wired platform of one process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    ledger: PostgresLedger
+    client: AiohttpClient
+    authenticator: Authenticator
+    accounts: AccountsService
+    billing: BillingService
+    prices: PriceBook
+    catalogue: Catalogue
+    channels: ChannelService
+    chat: Pipeline
+    provided: Mapping[type[Any], Any]
+
+    async def close(self) -> None:
+        """Close what holds connections, the books last."""
+        await self.client.close()
+        await self.ledger.close()
+        await self.database.close()
+
+
+def wire(settings: Settings, clock: Clock | None = None) -> Platform:
+    """Build the platform. Nothing connects yet; SettingsWrong if a needed setting is absent."""
+    if settings.database_url is None:
+        raise SettingsWrong("DEEPSPACE_DATABASE_URL: it is needed here (only `deepspace up` brings its own)")
+    if settings.secret_key is None:
+        raise SettingsWrong("DEEPSPACE_SECRET_KEY: it is needed here (only `deepspace up` makes its own)")
+    clock = clock or SystemClock()
+    ring = KeyRing(settings.secret_key.get_secret_value().encode())
+    sealer = Sealer(ring.key(CREDENTIAL_KEY))
+    database = Database(settings.database_url)
+    ledger = PostgresLedger(settings.database_url, AuditJournal(), uuid7())
+    client = AiohttpClient()
+
+    tokens = TokenService(ring, clock)
+    authenticator = Authenticator(database, tokens, ring, clock)
+    accounts = AccountsService(
+        tokens, Passwords(), ring, clock, session_ttl=timedelta(days=settings.session_days)
+    )
+    billing = BillingService(settings.currency)
+    prices = PriceBook(database)
+    catalogue = Catalogue(database, sealer)
+    channels = ChannelService(sealer, client, catalogue)
+    chat = chat_pipeline(authenticator, catalogue, prices, ledger, client)
+    things: list[Any] = [
+        database,
+        authenticator,
+        accounts,
+        AccountsQueries(settings.currency),
+        billing,
+        prices,
+        catalogue,
+        channels,
+        TraceService(MoneyStory(settings.currency), settings.currency),
+    ]
+    return Platform(
+        settings=settings,
+        clock=clock,
+        database=database,
+        ledger=ledger,
+        client=client,
+        authenticator=authenticator,
+        accounts=accounts,
+        billing=billing,
+        prices=prices,
+        catalogue=catalogue,
+        channels=channels,
+        chat=chat,
+        provided={type(thing): thing for thing in things},
+    )
