@@ -49,7 +49,7 @@ class PeopleRepository:
         """Insert a membership."""
         await self._tx.execute(insert(OrgMember).values(org_id=org_id, user_id=user_id, role=role))
 
-    async def memberships(self, user_id: UUID) -> Sequence[Row[Any]]:
+    async def memberships(self, user_id: UUID) -> Sequence[Any]:
         """Return (id, name, role) of every organisation of a user, oldest first."""
         query = (
             select(Org.id, Org.name, OrgMember.role)

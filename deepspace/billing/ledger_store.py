@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -80,7 +80,7 @@ _AWAY = (
 )
 
 
-_create_pool: Any = asyncpg.create_pool  # pyright: ignore[reportUnknownMemberType]
+_create_pool: Any = cast("Any", asyncpg).create_pool  # only partly typed
 
 
 class PostgresLedger:
