@@ -6,7 +6,7 @@ export { listModels, type Model } from './models';
 export { Session, type LockPort, type SessionPorts, type SessionUser } from './session';
 
 type Schemas = components['schemas'];
-export type Me = Schemas['Me'];
-export type Organization = Schemas['Organization'];
-export type Trace = Schemas['Trace'];
-export type Wallet = Schemas['Wallet'];
+export type Me = Schemas['MeView'];
+export type Organization = Schemas['OrganizationView'];
+export type Trace = Schemas['TraceView'];
+export type Wallet = Schemas['WalletView'];

@@ -1,8 +1,8 @@
 import { ApiError, errorFromResponse, toApiError } from './errors';
 import type { components } from './schema';
 
-export type SessionOut = components['schemas']['SessionOut'];
-export type SessionUser = components['schemas']['SessionUser'];
+export type SessionOut = components['schemas']['TokenView'];
+export type SessionUser = components['schemas']['UserView'];
 
 /** Web Locks: one refresh at a time over all tabs of this origin. Absent outside secure contexts. */
 export interface LockPort {

@@ -9,9 +9,9 @@ const SINGLE = /(?<![\\$])\$(?![\s$])((?:\\.|[^$\\\n])*?[^\s\\$])\$(?![\d$])/g;
 
 function rewrite(text: string): string {
   return text
-    .replace(DISPLAY, (_all, formula: string) => `\n$$$$\n${formula.trim()}\n$$$$\n`)
-    .replace(INLINE, (_all, formula: string) => `$$$$${formula.trim()}$$$$`)
-    .replace(SINGLE, (_all, formula: string) => `$$$$${formula}$$$$`);
+    .replace(DISPLAY, (_all, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
+    .replace(INLINE, (_all, formula: string) => `$$${formula.trim()}$$`)
+    .replace(SINGLE, (_all, formula: string) => `$$${formula}$$`);
 }
 
 export function normalizeMath(text: string): string {

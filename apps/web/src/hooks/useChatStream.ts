@@ -58,12 +58,14 @@ export async function readChatStream(
   handlers: Pick<ChatStreamHandlers, 'onText' | 'onUsage'>,
 ): Promise<void> {
   let finished = false;
+  let cutOff = false;
   let failure: unknown = null;
   const parser = createParser({
     onEvent: (event) => {
       if (finished || failure) return;
       try {
         if (event.data === DONE) finished = true;
+        else if (cutOff) return;
         else if (event.event === 'error') failure = errorFromBody(JSON.parse(event.data), 0);
         else takeChunk(event.data, handlers);
       } catch (thrown) {
@@ -79,7 +81,9 @@ export async function readChatStream(
       if (done) break;
       parser.feed(decoder.decode(value, { stream: true }));
     }
-    parser.reset({ consume: true });
+    // Some proxies swallow the last blank line. Then only a complete `[DONE]` counts; half an event is no event.
+    cutOff = true;
+    if (!finished && !failure) parser.feed('\n\n');
   } finally {
     reader.cancel().catch(() => undefined);
   }

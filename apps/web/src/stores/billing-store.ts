@@ -21,7 +21,7 @@ export const useBillingStore = create<BillingState>()((set) => {
       set({ loading: true });
       try {
         const wallet = await unwrap(
-          api.GET('/api/organizations/{organization_id}/wallet', { params: { path: { organization_id: organizationId } } }),
+          api.GET('/api/organizations/{org}/wallet', { params: { path: { org: organizationId } } as never }),
         );
         if (mine === latest) set({ wallet, error: null, loading: false });
       } catch (thrown) {

@@ -1,7 +1,7 @@
 import ArrowUpOutlined from '@ant-design/icons/es/icons/ArrowUpOutlined';
 import { Sender } from '@ant-design/x';
 import type { SenderRef } from '@ant-design/x/es/sender';
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 interface ComposerProps {
@@ -53,13 +53,21 @@ export function Composer({ running, disabled, tools, focusKey, onSend, onStop, o
     setText('');
     onSend(text);
   };
+  // Sender's own submit stays off unless its own send button is on the page. `isComposing`: Enter picks a Chinese word.
+  const onKeyDown = (event: KeyboardEvent): false | void => {
+    const { key, shiftKey, ctrlKey, altKey, metaKey, nativeEvent } = event;
+    if (key !== 'Enter' || shiftKey || ctrlKey || altKey || metaKey || nativeEvent.isComposing) return undefined;
+    event.preventDefault();
+    submit();
+    return false;
+  };
   return (
     <div className="composer" ref={box}>
       <Sender
         ref={sender}
         value={text}
         onChange={setText}
-        onSubmit={submit}
+        onKeyDown={onKeyDown}
         onFocus={onFocus}
         placeholder={t('composer.placeholder')}
         autoSize={{ minRows: 1, maxRows: 8 }}

@@ -37,7 +37,7 @@ function Entry({ event, total }: { event: Event; total: number }) {
         <span className="event-time">
           <span className="ds-visually-hidden">{t('timeline.at', { time: formatDuration(event.offset_ms, locale) })}</span>
           <span aria-hidden="true">{`+${formatDuration(event.offset_ms, locale)}`}</span>
-          {event.duration_ms !== null ? <span className="event-took">{t('timeline.took', { time: formatDuration(event.duration_ms, locale) })}</span> : null}
+          {typeof event.duration_ms === 'number' ? <span className="event-took">{t('timeline.took', { time: formatDuration(event.duration_ms, locale) })}</span> : null}
         </span>
       </div>
       <Bar event={event} total={total} />

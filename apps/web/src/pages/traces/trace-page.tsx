@@ -12,7 +12,7 @@ import { useLocale } from '../../hooks/useLocale';
 import { usePageTitle } from '../../hooks/usePageTitle';
 import '../../styles/trace.css';
 import { Timeline } from './timeline';
-import { Attempts, Facts, Money, Usage } from './trace-sections';
+import { Attempts, Calls, Facts, Money, Usage } from './trace-sections';
 
 const POLL_MS = 1500;
 const STATE_TONE: Record<Trace['state'], string> = {
@@ -37,7 +37,10 @@ function Summary({ trace }: { trace: Trace }) {
   const locale = useLocale();
   const none = t('field.none');
   const { identity, usage } = trace;
-  const caller = identity.kind === 'session' ? t('field.session') : t('field.apiKey', { name: identity.api_key_name ?? '' });
+  const caller = () => {
+    if (!identity) return none;
+    return identity.kind === 'session' ? t('field.session') : t('field.apiKey', { name: identity.api_key_name ?? '' });
+  };
   const tokens = usage
     ? t('field.tokensValue', { input: formatInteger(usage.input_tokens, locale), output: formatInteger(usage.output_tokens, locale) })
     : none;
@@ -50,10 +53,23 @@ function Summary({ trace }: { trace: Trace }) {
           { name: t('field.tokens'), value: tokens },
           { name: t('field.duration'), value: trace.duration_ms === null ? none : formatDuration(trace.duration_ms, locale) },
           { name: t('field.started'), value: formatDateTime(trace.started_at, locale) },
-          { name: t('field.caller'), value: caller },
+          { name: t('field.caller'), value: caller() },
           { name: t('field.billingRef'), value: <span className="ds-mono">{trace.billing_ref_id ?? none}</span> },
         ]}
       />
+    </section>
+  );
+}
+
+/** What the caller was told when the call failed. */
+function Failed({ error }: { error: NonNullable<Trace['error']> }) {
+  const { t } = useTranslation('trace');
+  const errorText = useErrorText();
+  return (
+    <section className="card trace-error" aria-labelledby="error-title">
+      <h2 id="error-title" className="section-title">{t('error.title')}</h2>
+      <p>{errorText(error.code)}</p>
+      <p className="ds-mono">{`${error.status} ${error.code}: ${error.message}`}</p>
     </section>
   );
 }
@@ -75,11 +91,13 @@ function TraceBody({ traceId }: { traceId: string }) {
   return (
     <div className="trace-body" data-testid="trace">
       <p className="trace-state"><span className={STATE_TONE[trace.state]} data-testid="trace-state">{t(`state.${trace.state}`)}</span></p>
+      {trace.error ? <Failed error={trace.error} /> : null}
       <Summary trace={trace} />
       <Timeline trace={trace} />
       <Money trace={trace} />
       <Usage trace={trace} />
       <Attempts trace={trace} />
+      {trace.calls.length > 1 ? <Calls trace={trace} /> : null}
     </div>
   );
 }

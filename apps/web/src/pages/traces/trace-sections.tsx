@@ -57,7 +57,7 @@ export function Money({ trace }: { trace: Trace }) {
   const type = (word: string) => (known('types', word) ? t(`money.types.${word as keyof Words['money']['types']}`) : word);
   const state = (word: string) => (known('states', word) ? t(`money.states.${word as keyof Words['money']['states']}`) : word);
   const rows: Row[] = [];
-  if (trace.price) rows.push({ name: t('money.formula'), value: <code className="formula ds-mono">{trace.price.formula}</code> });
+  if (trace.price?.formula) rows.push({ name: t('money.formula'), value: <code className="formula ds-mono">{trace.price.formula}</code> });
   if (trace.hold) rows.push({ name: t('money.hold'), value: `${money(trace.hold.amount)} · ${state(trace.hold.state)}` });
   return (
     <section className="card" aria-labelledby="money-title">
@@ -136,6 +136,32 @@ export function Attempts({ trace }: { trace: Trace }) {
           }))}
         />
       )}
+    </section>
+  );
+}
+
+/** The other calls under one trace id: a caller may group several under its own W3C trace. */
+export function Calls({ trace }: { trace: Trace }) {
+  const { t, i18n } = useTranslation('trace');
+  const locale = useLocale();
+  const state = (word: string) => (i18n.exists(`state.${word}`, { ns: 'trace' }) ? t(`state.${word as keyof Words['state']}`) : word);
+  return (
+    <section className="card" aria-labelledby="calls-title">
+      <h2 id="calls-title" className="section-title">{t('calls.title')}</h2>
+      <Table
+        label={t('calls.title')}
+        heads={[t('field.started'), t('field.model'), t('calls.state'), t('field.cost'), t('field.billingRef')]}
+        rows={trace.calls.map((call, index) => ({
+          key: call.billing_ref_id ?? String(index),
+          cells: [
+            formatDateTime(call.started_at, locale),
+            call.model ?? t('field.none'),
+            state(call.state),
+            call.cost === null ? t('field.none') : formatMoney(call.cost, trace.currency, locale),
+            <span key="ref" className="ds-mono">{call.billing_ref_id ?? t('field.none')}</span>,
+          ],
+        }))}
+      />
     </section>
   );
 }

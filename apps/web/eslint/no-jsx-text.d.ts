@@ -1,0 +1,4 @@
+import type { Rule } from 'eslint';
+
+declare const noJsxText: Rule.RuleModule;
+export default noJsxText;
