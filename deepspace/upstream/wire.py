@@ -10,6 +10,9 @@ import msgspec
 
 from deepspace.upstream.errors import UpstreamError, UpstreamRejected
 
+_ABSENT = msgspec.Raw(b"null")
+"""`Raw | None` would take null and nothing else, so Raw alone stands for "anything, or nothing"."""
+
 
 class _PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
@@ -53,7 +56,7 @@ class _Delta(msgspec.Struct):
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: msgspec.Raw = _ABSENT
 
 
 class _Choice(msgspec.Struct):
@@ -66,7 +69,7 @@ class _Choice(msgspec.Struct):
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def read_answer(payload: bytes) -> Seen:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise UpstreamError("The provider's answer is not valid JSON.") from None
     choices = answer.choices or []
-    error = error_message(payload) if answer.error is not None and bytes(answer.error) != b"null" else None
+    error = error_message(payload) if bytes(answer.error) != b"null" else None
     return Seen(
         bool(choices),
         "".join(_text(choice) for choice in choices),
@@ -108,7 +111,7 @@ def _text(choice: _Choice) -> str:
     part = choice.delta or choice.message
     if part is None:
         return choice.text or ""
-    calls = bytes(part.tool_calls).decode(errors="replace") if part.tool_calls is not None else ""
+    calls = bytes(part.tool_calls).decode(errors="replace")
     if calls == "null":
         calls = ""
     return f"{part.reasoning_content or part.reasoning or ''}{part.content or part.refusal or ''}{calls}"
@@ -125,15 +128,22 @@ def _without_usage(payload: bytes) -> _Answer:
 
 
 def error_message(payload: bytes) -> str:
-    """Return the sentence in an error body, whatever its form, cut to a readable length."""
+    """Return the sentence in an error body, whatever its form, cut to a readable length.
+
+    A NUL becomes U+FFFD: the sentence is journalled, and PostgreSQL takes none.
+    """
     try:
         body: Any = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return payload[:300].decode(errors="replace").strip()
+        return _readable(payload[:300].decode(errors="replace").strip())
     for name in ("error", "message"):
         if isinstance(body, dict):
             body = cast("dict[str, Any]", body).get(name, body)
-    return str(body)[:1000]
+    return _readable(str(body)[:1000])
+
+
+def _readable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")
 
 
 def rejected(status: int, payload: bytes) -> UpstreamRejected:
