@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,6 +10,9 @@ from deepspace.accounts.principal import Principal
 from deepspace.audit.repository import AuditRepository, orgs_of_trace
 from deepspace.kit.db import Transaction
 from deepspace.kit.errors import NotFound
+from deepspace.kit.ids import is_trace_id
+
+_UNKNOWN = "There is no trace with this id, or it is not yours to see."
 
 
 class Money(Protocol):
@@ -18,8 +22,10 @@ class Money(Protocol):
         """Return the organisations with calls of this trace."""
         ...
 
-    async def calls(self, tx: Transaction, org_id: UUID, trace_id: str) -> list[dict[str, Any]]:
-        """Return each call of the trace in this organisation, newest first."""
+    async def calls(
+        self, tx: Transaction, org_id: UUID, trace_id: str, hold_ids: Sequence[UUID]
+    ) -> list[dict[str, Any]]:
+        """Return the calls named, and the open ones of the trace, in this organisation, newest first."""
         ...
 
 
@@ -35,10 +41,12 @@ class TraceService:
         """Return the newest call of the trace, with the states of all; NotFound if none is the caller's to
         see."""
         stories: list[dict[str, Any]] = []
+        if not is_trace_id(trace_id):
+            raise NotFound(_UNKNOWN)
         for org_id in await self._visible_orgs(tx, principal, trace_id):
             stories += await self._stories(tx, org_id, trace_id)
         if not stories:
-            raise NotFound("There is no trace with this id, or it is not yours to see.")
+            raise NotFound(_UNKNOWN)
         stories.sort(key=lambda story: story["started_at"], reverse=True)
         overview = [
             {name: story[name] for name in ("billing_ref_id", "state", "model", "started_at", "cost")}
@@ -56,7 +64,8 @@ class TraceService:
     async def _stories(self, tx: Transaction, org_id: UUID, trace_id: str) -> list[dict[str, Any]]:
         rows = await AuditRepository(tx, org_id).of_trace(trace_id)
         logged = {row.detail.get("billing_ref_id"): row for row in rows}
-        calls = await self._money.calls(tx, org_id, trace_id)
+        hold_ids = [UUID(row.detail["hold_id"]) for row in rows if row.detail.get("hold_id")]
+        calls = await self._money.calls(tx, org_id, trace_id, hold_ids)
         stories = [
             self._story(org_id, trace_id, call, logged.pop(call["billing_ref_id"], None)) for call in calls
         ]

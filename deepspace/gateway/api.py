@@ -17,7 +17,12 @@ from deepspace.gateway.routes import ROUTERS
 def management_api(provided: Mapping[type[Any], Any]) -> FastAPI:
     """Return the application behind /api."""
     app = FastAPI(
-        title="DeepSpace Workflows", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
+        title="DeepSpace Workflows",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # an address is right or it is not: no redirect built from a Host header
     )
     app.state.provided = provided
     for router in ROUTERS:

@@ -7,6 +7,7 @@ import re
 import time
 from uuid import UUID
 
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"\A[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
 
 
@@ -30,6 +31,11 @@ def trace_id_from(traceparent: str | None) -> str | None:
     if match is None or match[1] == "0" * 32 or (traceparent or "").startswith("ff"):
         return None
     return match[1]
+
+
+def is_trace_id(text: str) -> bool:
+    """Tell whether `text` has the form of a trace id: 32 lower-case hex digits."""
+    return _TRACE_ID.fullmatch(text) is not None
 
 
 def parse_uuid(text: str) -> UUID | None:
