@@ -19,6 +19,9 @@ from aiohttp import web
 
 JSON = dict[str, Any]
 
+FLUSH_S = 0.05
+"""Long enough for what was written to arrive on its own, before what follows."""
+
 
 @dataclass(slots=True)
 class Received:
@@ -85,7 +88,7 @@ class FakeUpstream:
     async def _run(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -243,6 +246,7 @@ async def reset_mid(request: web.Request, entry: Received) -> web.StreamResponse
     """Cut the connection in the middle of a stream."""
     async with _Stream(request, entry) as stream:
         await stream.words(_words(entry)[:2])
+        await asyncio.sleep(FLUSH_S)
         if request.transport is not None:
             request.transport.abort()
     return stream.response
@@ -264,6 +268,7 @@ async def error_event(request: web.Request, entry: Received) -> web.StreamRespon
     """Report an error in the middle of a stream."""
     async with _Stream(request, entry) as stream:
         await stream.words(_words(entry)[:2])
+        await asyncio.sleep(FLUSH_S)
         await stream.event({"error": {"message": "the fake model fell over", "type": "server_error"}})
     return stream.response
 
@@ -272,6 +277,7 @@ async def bad_utf8(request: web.Request, entry: Received) -> web.StreamResponse:
     """Send bytes that are not UTF-8."""
     async with _Stream(request, entry) as stream:
         await stream.words(_words(entry)[:1])
+        await asyncio.sleep(FLUSH_S)
         await stream.raw(b'data: {"choices":[{"delta":{"content":"\xff\xfe"}}]}\n\n')
     return stream.response
 

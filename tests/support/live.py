@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from deepspace.testing.fake_upstream import BEHAVIOURS, FakeUpstream
 from deepspace.wiring import wire
 
 PASSWORD = "a long enough password"
+TIMEOUTS = {"connect_s": 2, "first_byte_s": 5, "idle_s": 5, "total_s": 30}
 PRICE = {"input": "0.5", "cached_input": "0.05", "output": "2"}
 
 
@@ -54,7 +55,7 @@ class Live:
     upstream: FakeUpstream
     http: httpx2.Client
     process: subprocess.Popen[bytes]
-    operator: dict[str, str] = field(default_factory=dict)
+    log: Path
 
     def call(self, path: str, key: str | None = None, method: str = "GET", **options: Any) -> httpx2.Response:
         """Make a request with a credential (an API key or an access token)."""
@@ -66,10 +67,21 @@ class Live:
         body = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
         return self.call("/v1/chat/completions", key, "POST", json=body)
 
-    def balance(self, organization_id: str | None = None, key: str | None = None) -> Decimal:
-        """Return an organisation's balance; nothing may be frozen when a test looks."""
+    def wallet(self, organization_id: str | None = None, key: str | None = None) -> dict[str, Any]:
+        """Return an organisation's wallet as it is now."""
         path = f"/api/organizations/{organization_id or self.organization_id}/wallet"
-        return Decimal(self.call(path, key).json()["balance"])
+        response = self.call(path, key)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def balance(self, organization_id: str | None = None, key: str | None = None) -> Decimal:
+        """Return an organisation's balance, once nothing is frozen any more."""
+        for _ in range(200):
+            wallet = self.wallet(organization_id, key)
+            if wallet["frozen"] == "0":
+                return Decimal(wallet["balance"])
+            time.sleep(0.05)
+        raise AssertionError(f"money stays frozen: {wallet}")
 
     def trace(self, trace_id: str, key: str | None = None, *, settled: bool = True) -> dict[str, Any]:
         """Return the story of a call, once it is settled."""
@@ -91,6 +103,36 @@ class Live:
         path = f"/api/organizations/{made['organization_id']}/api-keys"
         key = self.call(path, token, "POST", json=body).json()["secret"]
         return Tenant(email, made["organization_id"], made["project_id"], key, token)
+
+    def key(self, tenant: Tenant | None = None, **fields: Any) -> tuple[str, str]:
+        """Make an API key, of the operator's organisation unless told; return (id, secret)."""
+        org = tenant.organization_id if tenant else self.organization_id
+        project = tenant.project_id if tenant else self.project_id
+        token = tenant.token if tenant else self.operator_token()
+        body = {"name": "another key", "project_id": project, **fields}
+        response = self.call(f"/api/organizations/{org}/api-keys", token, "POST", json=body)
+        assert response.status_code == 201, response.text
+        return response.json()["id"], response.json()["secret"]
+
+    def channel(self, *models: dict[str, Any], price: bool = True, **fields: Any) -> dict[str, Any]:
+        """Create a channel to the fake provider and publish a price for each of its models."""
+        token = self.operator_token()
+        body = {
+            "name": f"channel-{uuid.uuid4().hex[:8]}",
+            "kind": "newapi",
+            "base_url": self.upstream.base_url,
+            "api_key": self.upstream.api_key,
+            "models": list(models),
+            "timeouts": TIMEOUTS,
+            **fields,
+        }
+        response = self.call("/api/admin/channels", token, "POST", json=body)
+        assert response.status_code == 201, response.text
+        for model in models if price else ():
+            priced = {"model": model["model"], "per_million": PRICE}
+            made = self.call("/api/admin/prices", token, "POST", json=priced)
+            assert made.status_code in {201, 409}, made.text  # 409: priced by an earlier channel
+        return response.json()
 
     def login(self, email: str, password: str) -> str:
         """Return an access token."""
@@ -169,7 +211,8 @@ def start_live(database_url: str, upstream: FakeUpstream, directory: Path) -> It
     process, url, listener = start_gateway(environment, directory / "gateway.log")
     http = httpx2.Client(base_url=url, timeout=30, trust_env=False)
     try:
-        running = Live(url, database_url, secret_key, "", PASSWORD, "", "", "", upstream, http, process)
+        log = directory / "gateway.log"
+        running = Live(url, database_url, secret_key, "", PASSWORD, "", "", "", upstream, http, process, log)
         _furnish(running)
         yield running
     finally:
@@ -190,16 +233,12 @@ def _furnish(live: Live) -> None:
     body = {"name": "first key", "project_id": live.project_id}
     response = live.call(f"/api/organizations/{live.organization_id}/api-keys", token, "POST", json=body)
     live.api_key = response.json()["secret"]
-    channel = {
-        "name": f"fake-{uuid.uuid4().hex[:8]}",
-        "kind": "newapi",
-        "base_url": live.upstream.base_url,
-        "api_key": live.upstream.api_key,
-        "models": [{"model": name, "max_output_tokens": 200} for name in (*BEHAVIOURS, "fake-unpriced")],
-        "timeouts": {"connect_s": 2, "first_byte_s": 2, "idle_s": 2, "total_s": 30},
-    }
-    response = live.call("/api/admin/channels", token, "POST", json=channel)
-    assert response.status_code == 201, response.text
-    for name in BEHAVIOURS:
-        response = live.call("/api/admin/prices", token, "POST", json={"model": name, "per_million": PRICE})
-        assert response.status_code == 201, response.text
+    lively = [name for name in BEHAVIOURS if not name.startswith("fake-hang")]
+    silent = [name for name in BEHAVIOURS if name.startswith("fake-hang")]
+    live.channel(*_served(lively))
+    live.channel(*_served(silent), timeouts={**TIMEOUTS, "first_byte_s": 0.4, "idle_s": 0.4})
+    live.channel(*_served(["fake-unpriced"]), price=False)
+
+
+def _served(names: list[str]) -> list[dict[str, Any]]:
+    return [{"model": name, "max_output_tokens": 200} for name in names]
