@@ -2,7 +2,8 @@
 
 `live` (from tests/conftest.py) gives `url`, `admin_email` and `admin_password`. A page fails its test on any
 console message of level warning or error and on any page error; a test that provokes one names it with
-`watch.expect_error(...)`. Screenshots go to a temporary folder; `E2E_SCREENSHOTS=1` writes the kept ones.
+`watch.expect_error(...)`. Screenshots go to a temporary folder; `E2E_SCREENSHOTS=1` writes the kept ones to
+tests/e2e/screenshots, `E2E_SCREENSHOTS=folder` writes all of them there.
 """
 
 import json
@@ -28,6 +29,7 @@ ARGS = [
     "--disable-sync",
 ]
 DESKTOP = {"width": 1280, "height": 800}
+KEPT = {"chat-light-en", "chat-answer-dark-zh", "trace-light-en", "phone-light-en"}
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -114,7 +116,7 @@ class App:
 
 
 def wait_until(check: Callable[[], bool], timeout_s: float = 15, step_s: float = 0.05) -> None:
-    """Polls from here: a waiting script inside the page would need `eval`, which the content policy forbids."""
+    """Polls from here: a script that waits inside the page needs `eval`, which the content policy forbids."""
     end = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < end, f"not true within {timeout_s} s"
@@ -134,8 +136,12 @@ def axe_violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def browser(live: Any) -> Iterator[Browser]:
+    """Chromium, only while tests of this folder run: Playwright keeps an event loop running in this thread.
+
+    `live` comes first because it starts with an event loop of its own.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs Debian's chromium: apt-get install -y chromium fonts-noto-cjk")
@@ -145,7 +151,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(browser: Browser, live: Any) -> Iterator[BrowserContext]:
     """One signed-in person for the whole run: the sign-in route limits attempts."""
     context = browser.new_context(viewport=DESKTOP, locale="en-US")
@@ -195,11 +201,13 @@ def app(request: pytest.FixtureRequest, live: Any) -> App:
 @pytest.fixture
 def shoot(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], None]:
     """Takes a screenshot under this name."""
-    wanted = os.environ.get("E2E_SCREENSHOTS") == "1"
-    folder = Path(__file__).parent / "screenshots" if wanted else tmp_path
+    wish = os.environ.get("E2E_SCREENSHOTS", "")
     name = "guest" if "guest" in request.fixturenames else "page"
 
     def take(title: str) -> None:
+        folder = Path(wish or tmp_path)
+        if wish == "1":
+            folder = Path(__file__).parent / "screenshots" if title in KEPT else tmp_path
         folder.mkdir(exist_ok=True)
         request.getfixturevalue(name).screenshot(path=folder / f"{title}.png", animations="disabled")
 
