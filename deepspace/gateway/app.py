@@ -16,6 +16,7 @@ from deepspace.gateway.asgi import (
     Receive,
     Scope,
     Send,
+    bounded,
     header,
     send_json,
     send_whole,
@@ -47,9 +48,11 @@ class Gateway:
         self._static = StaticFiles(platform.settings.web_dist)
         self._metrics = Metrics(lambda: platform.chat.in_flight)
         models = Models(platform.authenticator, platform.catalogue, platform.prices)
-        body_limit = platform.settings.max_body_mib * 1024 * 1024
+        self._body_limit = platform.settings.max_body_mib * 1024 * 1024
         self._v1: Mapping[str, Mapping[str, App]] = {
-            "/v1/chat/completions": {"POST": ChatCompletions(platform.chat, platform.clock, body_limit)},
+            "/v1/chat/completions": {
+                "POST": ChatCompletions(platform.chat, platform.clock, self._body_limit)
+            },
             "/v1/models": {"GET": models},
         }
         self._models = models
@@ -84,7 +87,7 @@ class Gateway:
         if surface == "v1":
             await self._ai(scope, receive, send)
         elif surface == "api":
-            await self._api(scope, receive, send)
+            await self._api(scope, bounded(scope, receive, self._body_limit), send)
         elif scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed
         elif surface == "operations":
@@ -151,6 +154,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await self._platform.ledger.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._platform.chat.drain(self._platform.settings.drain_s)

@@ -27,23 +27,35 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the whole request body, or raise BodyTooLarge as soon as it is known to be over `limit`
-    bytes."""
+def bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
+    """Return a `receive` that raises BodyTooLarge as soon as the body is known to be over `limit` bytes; a
+    body declared so is refused here."""
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise BodyTooLarge(f"The body may have at most {limit} bytes.")
-    parts: list[bytes] = []
     size = 0
-    while True:
+
+    async def receive_within() -> Message:
+        nonlocal size
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        part: bytes = message.get("body", b"")
-        size += len(part)
+        size += len(message.get("body", b""))
         if size > limit:
             raise BodyTooLarge(f"The body may have at most {limit} bytes.")
-        parts.append(part)
+        return message
+
+    return receive_within
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the whole request body, or raise BodyTooLarge as soon as it is known to be over `limit`
+    bytes."""
+    receive_within = bounded(scope, receive, limit)
+    parts: list[bytes] = []
+    while True:
+        message = await receive_within()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
 

@@ -76,7 +76,10 @@ async def _translate(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         return problem_response(request, _invalid(error.errors()))
     if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, PlatformError):  # raised while FastAPI was reading the body
+            return problem_response(request, error.__cause__)
         known: dict[int, PlatformError] = {
+            400: InvalidJson(),
             404: NotFound("There is no such address."),
             405: MethodNotAllowed(),
         }

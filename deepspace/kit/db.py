@@ -11,8 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import MetaData, Row, text
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+
+from deepspace.kit.errors import ValidationFailed
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -60,9 +63,15 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
-        """Open a transaction: commit at the end of the block, roll back if it raises."""
-        async with self._engine.begin() as connection:
-            yield connection
+        """Open a transaction: commit at the end of the block, roll back if it raises.
+
+        ValidationFailed for a value that no column takes: text with a NUL in it, a number out of range.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except DataError as error:
+            raise ValidationFailed("The request has a value that cannot be stored.") from error
 
     async def ping(self) -> None:
         """Raise if the database does not answer."""

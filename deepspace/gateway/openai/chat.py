@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,7 +41,7 @@ class _Message(msgspec.Struct):
 class _ChatBody(msgspec.Struct):
     """The fields the platform itself reads; every other field passes through untouched."""
 
-    model: str
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     messages: list[_Message]
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -57,6 +57,7 @@ _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def parse_chat(body: bytes) -> ChatCall:
     """Read a chat request; InvalidJson or InvalidRequest with the field at fault."""
     try:
+        body.decode()  # what passes through untouched is never decoded otherwise
         chat = _body_decoder.decode(body)
         fields = _fields_decoder.decode(body)
     except msgspec.ValidationError as error:
