@@ -95,6 +95,15 @@ def test_the_output_is_bounded_by_what_was_held(live: Live) -> None:
     assert "max_tokens" not in body
 
 
+def test_the_largest_request_there_is_does_not_overflow_the_books(live: Live) -> None:
+    before = live.balance()
+    response = live.chat("fake-echo", "huge", n=128, max_tokens=10**30)
+    assert response.status_code == 200, response.text
+    # 128 choices of at most 200 tokens, whatever the client asked for.
+    assert Decimal(live.trace(response.headers["x-trace-id"])["hold"]["amount"]) > 128 * 200 * OUTPUT
+    assert before - live.balance() == INPUT + OUTPUT
+
+
 def test_cached_tokens_cost_their_own_price(live: Live) -> None:
     before = live.balance()
     usage = live.chat("fake-cached", "one two three").json()["usage"]
