@@ -1,6 +1,7 @@
 import type { Model, Organization } from '@deepspace/api-client';
 import { pickModel } from '../src/hooks/useModels';
 import { readTraceId } from '../src/pages/traces/trace-id';
+import { span } from '../src/pages/traces/timeline';
 import { safeNext } from '../src/router';
 import { useBillingStore } from '../src/stores/billing-store';
 import { choosePlace } from '../src/stores/user-store';
@@ -56,6 +57,26 @@ describe('addresses', () => {
     const id = '0123456789abcdef0123456789abcdef';
     for (const text of [id, ` ${id.toUpperCase()} `, `http://localhost:8080/traces/${id}`]) expect(readTraceId(text)).toBe(id);
     for (const text of ['', 'hello', id.slice(1), `${id}0`]) expect(readTraceId(text)).toBeNull();
+  });
+});
+
+describe('the time axis of a trace', () => {
+  it('ends a bar where its event was written down', () => {
+    expect(span({ offset_ms: 100, duration_ms: 80 }, 100)).toEqual({ left: 20, width: 80 });
+    expect(span({ offset_ms: 50, duration_ms: 25 }, 100)).toEqual({ left: 25, width: 25 });
+  });
+
+  it.each([0, 1, 99.9, 100, 500])('stays inside the axis at %s ms', (offset_ms) => {
+    for (const duration_ms of [null, 0, 50, 1000]) {
+      const { left, width } = span({ offset_ms, duration_ms }, 100);
+      expect(left).toBeGreaterThanOrEqual(0);
+      expect(width).toBeGreaterThan(0);
+      expect(left + width).toBeLessThanOrEqual(100.001);
+    }
+  });
+
+  it('survives a trace without time', () => {
+    expect(span({ offset_ms: 0, duration_ms: 0 }, 0).left).toBe(0);
   });
 });
 

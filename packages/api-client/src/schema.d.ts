@@ -372,7 +372,7 @@ export interface paths {
          * Test a channel
          * @description Have the channel's first model say one word. Nobody is charged.
          */
-        post: operations["test_channel_api_admin_channels__channel__test_post"];
+        post: operations["try_channel_api_admin_channels__channel__test_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -529,6 +529,11 @@ export interface components {
             type: "hold" | "capture" | "release" | "refund" | "topup" | "adjust" | "absorb";
             /** Amount */
             amount: string;
+            /**
+             * Held
+             * @description What was set aside for the call this entry belongs to.
+             */
+            held: string | null;
             /** Currency */
             currency: string;
             /** Billing Ref Id */
@@ -1551,7 +1556,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1580,7 +1587,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                org: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1617,7 +1626,9 @@ export interface operations {
                 cursor?: string | null;
             };
             header?: never;
-            path?: never;
+            path: {
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1646,7 +1657,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                org: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1681,6 +1694,7 @@ export interface operations {
             header?: never;
             path: {
                 key: string;
+                org: string;
             };
             cookie?: never;
         };
@@ -1708,7 +1722,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1741,7 +1757,9 @@ export interface operations {
                 cursor?: string | null;
             };
             header?: never;
-            path?: never;
+            path: {
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1995,7 +2013,7 @@ export interface operations {
             };
         };
     };
-    test_channel_api_admin_channels__channel__test_post: {
+    try_channel_api_admin_channels__channel__test_post: {
         parameters: {
             query?: never;
             header?: never;

@@ -21,7 +21,7 @@ export const useBillingStore = create<BillingState>()((set) => {
       set({ loading: true });
       try {
         const wallet = await unwrap(
-          api.GET('/api/organizations/{org}/wallet', { params: { path: { org: organizationId } } as never }),
+          api.GET('/api/organizations/{org}/wallet', { params: { path: { org: organizationId } } }),
         );
         if (mine === latest) set({ wallet, error: null, loading: false });
       } catch (thrown) {

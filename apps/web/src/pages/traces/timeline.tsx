@@ -11,15 +11,23 @@ const BAD = /refused|failed|error|timeout|denied|rejected|expired|aborted/;
 const NARROWEST_PERCENT = 0.6;
 
 function detailText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(detailText).join(', ');
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+/** An event is written down when its step ends: the bar reaches back from there by the time the step took. */
+export function span(event: Pick<Event, 'offset_ms' | 'duration_ms'>, total: number): { left: number; width: number } {
+  if (total <= 0) return { left: 0, width: NARROWEST_PERCENT };
+  const end = Math.min(100, (event.offset_ms / total) * 100);
+  const width = Math.min(end, Math.max(NARROWEST_PERCENT, ((event.duration_ms ?? 0) / total) * 100));
+  return { left: Math.max(0, Math.min(end - width, 100 - NARROWEST_PERCENT)), width: Math.max(width, NARROWEST_PERCENT) };
+}
+
 function Bar({ event, total }: { event: Event; total: number }) {
-  const left = total > 0 ? Math.min(100, (event.offset_ms / total) * 100) : 0;
-  const width = Math.max(NARROWEST_PERCENT, total > 0 ? ((event.duration_ms ?? 0) / total) * 100 : 0);
+  const { left, width } = span(event, total);
   return (
     <span className="bar" aria-hidden="true">
-      <span className="bar-fill" style={{ left: `${Math.min(left, 100 - NARROWEST_PERCENT)}%`, width: `${Math.min(width, 100 - left + NARROWEST_PERCENT)}%` }} />
+      <span className="bar-fill" style={{ left: `${left}%`, width: `${width}%` }} />
     </span>
   );
 }
@@ -58,8 +66,7 @@ function Entry({ event, total }: { event: Event; total: number }) {
 /** What happened, in order, each step on the time axis of the whole call. */
 export function Timeline({ trace }: { trace: Trace }) {
   const { t } = useTranslation('trace');
-  const ends = trace.timeline.map((event) => event.offset_ms + (event.duration_ms ?? 0));
-  const total = Math.max(trace.duration_ms ?? 0, ...ends);
+  const total = Math.max(trace.duration_ms ?? 0, ...trace.timeline.map((event) => event.offset_ms));
   return (
     <section className="card" aria-labelledby="timeline-title">
       <h2 id="timeline-title" className="section-title">{t('timeline.title')}</h2>
