@@ -14,9 +14,11 @@ from deepspace.accounts.service import AccountsService
 from deepspace.accounts.tokens import TokenService
 from deepspace.audit.repository import AuditJournal
 from deepspace.audit.service import TraceService
-from deepspace.billing.ledger_store import PostgresLedger
+from deepspace.billing.budgets import BudgetBook
 from deepspace.billing.service import BillingService, PriceBook
+from deepspace.billing.spool import Spool
 from deepspace.billing.story import MoneyStory
+from deepspace.billing.writer import LedgerWriter
 from deepspace.kit.clock import Clock, SystemClock
 from deepspace.kit.crypto import KeyRing, Sealer
 from deepspace.kit.db import Database
@@ -38,7 +40,7 @@ class Platform:
     settings: Settings
     clock: Clock
     database: Database
-    ledger: PostgresLedger
+    ledger: LedgerWriter
     client: AiohttpClient
     authenticator: Authenticator
     accounts: AccountsService
@@ -66,7 +68,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     ring = KeyRing(settings.secret_key.get_secret_value().encode())
     sealer = Sealer(ring.key(CREDENTIAL_KEY))
     database = Database(settings.database_url)
-    ledger = PostgresLedger(settings.database_url, AuditJournal(), uuid7())
+    boot_id = uuid7()
+    spool = Spool(settings.data_dir / "spool", boot_id)
+    ledger = LedgerWriter(
+        settings.database_url, AuditJournal(), boot_id, spool, hold_ttl_s=settings.hold_ttl_s
+    )
     client = AiohttpClient()
 
     tokens = TokenService(ring, clock)
@@ -78,7 +84,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     prices = PriceBook(database)
     catalogue = Catalogue(database, sealer)
     channels = ChannelService(sealer, client, catalogue)
-    chat = chat_pipeline(authenticator, catalogue, prices, ledger, client)
+    budgets = BudgetBook(database)
+    chat = chat_pipeline(
+        authenticator, catalogue, prices, budgets, ledger, client, hold_ttl_s=settings.hold_ttl_s
+    )
     things: list[Any] = [
         database,
         authenticator,
@@ -86,6 +95,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         AccountsQueries(settings.currency),
         billing,
         prices,
+        budgets,
         catalogue,
         channels,
         TraceService(MoneyStory(settings.currency), settings.currency),

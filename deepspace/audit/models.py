@@ -18,7 +18,7 @@ class AuditLog(Table):
 
     __tablename__ = "audit_logs"
     __table_args__ = (
-        Index("ix_audit_logs_org_id_trace_id", "org_id", "trace_id"),
+        Index("ix_audit_logs_trace_id", "trace_id"),
         Index("ix_audit_logs_org_id_created_at", "org_id", "created_at", "id"),
     )
 

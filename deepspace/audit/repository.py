@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import select
 
 from deepspace.audit.entry import AuditEntry
@@ -15,6 +16,7 @@ from deepspace.kit.db import Record, Transaction
 _APPEND = """
 INSERT INTO audit_logs (id, org_id, event, trace_id, actor_kind, actor_id, detail)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::jsonb[])
+ON CONFLICT (id) DO NOTHING
 """
 
 
@@ -35,6 +37,14 @@ class AuditJournal:
             [row.actor_id for row in rows],
             [row.detail for row in rows],
         )
+
+    def encode(self, row: AuditEntry) -> str:
+        """Return a row as one line of JSON, for the ledger's spool."""
+        return msgspec.json.encode(row).decode()
+
+    def decode(self, text: str) -> AuditEntry:
+        """Return the row that `encode` wrote."""
+        return msgspec.json.decode(text, type=AuditEntry)
 
 
 class AuditRepository:

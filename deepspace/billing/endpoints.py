@@ -84,6 +84,7 @@ async def transactions(
             id=row.id,
             type=row.type,
             amount=decimal_from_nano(row.amount_nano),
+            held=decimal_from_nano(row.held_nano) if row.held_nano is not None else None,
             currency=billing.currency,
             billing_ref_id=row.billing_ref_id,
             trace_id=row.trace_id,

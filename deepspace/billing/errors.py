@@ -42,3 +42,36 @@ class LedgerUnavailable(PlatformError):
 
     status = 503
     code = "ledger_unavailable"
+
+
+class BudgetExceeded(PlatformError):
+    """A budget that applies to this call has not enough left for it."""
+
+    status = 402
+    code = "budget_exceeded"
+
+
+class CallInProgress(Conflict):
+    """A call with this reference is still running. Ask again when it has ended."""
+
+    code = "call_in_progress"
+
+
+class ReferenceReused(PlatformError):
+    """This reference was used for a call with other content."""
+
+    status = 422
+    code = "reference_reused"
+
+
+class AnswerNotKept(Conflict):
+    """This call was made and charged before, but its answer is no longer kept. Nothing was charged now."""
+
+    code = "answer_not_kept"
+
+
+class LedgerBusy(PlatformError):
+    """Too many calls are waiting for the books; nothing was sent to the model. Try again shortly."""
+
+    status = 503
+    code = "ledger_busy"

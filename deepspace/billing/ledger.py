@@ -1,5 +1,7 @@
-"""The port of the ledger: what a call asks of it and what it answers. ledger_store.py is the PostgreSQL
-side."""
+"""The port of the ledger: what a call asks of it and what it answers.
+
+writer.py is the PostgreSQL side for gateways (batched), single.py the statements for one operation at a time.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ UsageSource = Literal["reported", "estimated", "checkpoint"]
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
-    """Money to set aside for one call. `ttl_s` is counted by the database's clock."""
+    """Money to set aside for one call. `ttl_s` is counted by the database's clock.
+
+    `reference_given` says that the client chose `billing_ref_id` (or an Idempotency-Key): an earlier call
+    with it is then looked for. `budget_ids` are the budgets that apply, all checked and held in the same
+    decision.
+    """
 
     id: UUID
     org_id: UUID
@@ -29,26 +36,64 @@ class HoldRequest:
     price_id: int
     amount_nano: int
     ttl_s: float
+    estimated_input_tokens: int = 0
+    reference_given: bool = False
+    budget_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What a call with a reference of the client's was answered, to be answered again."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The call was made before and is settled: answer again, charge nothing. `answer` is None if not kept."""
+
+    hold_id: UUID
+    captured_nano: int
+    answer: StoredAnswer | None
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
     """A call that delivered something: what it used and costs."""
 
+    org_id: UUID
     hold_id: UUID
     usage: Usage
     cost_nano: int
     source: UsageSource
     channel_id: UUID | None
     journal: Sequence[Any] = ()
+    answer: StoredAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A call that delivered nothing: its hold goes back whole."""
+    """A call that delivered nothing: its hold goes back whole.
 
+    `expired` marks one that the sweeper gives back because its owner is gone: evidence may still come late.
+    """
+
+    org_id: UUID
     hold_id: UUID
     journal: Sequence[Any] = ()
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stream has come: what a sweeper charges if this process dies."""
+
+    hold_id: UUID
+    output_tokens: int
+    channel_id: UUID | None
+    upstream_request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +105,27 @@ class Captured:
 
 
 class Ledger(Protocol):
-    """Holds and their ends. Every method returns only after COMMIT."""
+    """Holds and their ends. Every method returns only after COMMIT (or, for settlements while the database is
+    away, after the spool file was flushed to disk)."""
 
-    async def hold(self, request: HoldRequest) -> None:
-        """Set money aside, or raise InsufficientFunds, WalletFrozen or LedgerUnavailable."""
+    async def hold(self, request: HoldRequest) -> Replay | None:
+        """Set money aside; a Replay if the call was made before.
+
+        Raises InsufficientFunds, BudgetExceeded, WalletFrozen, CallInProgress, ReferenceReused,
+        LedgerBusy or LedgerUnavailable; then nothing was set aside.
+        """
         ...
 
     async def capture(self, capture: Capture) -> Captured:
-        """Settle a hold: money, usage record and journal rows in one commit. HoldNotOpen if it ended
-        before."""
+        """Settle a hold: money, usage record and journal in one commit. HoldNotOpen if it ended before."""
         ...
 
     async def release(self, release: Release) -> None:
         """Give a hold back, with its journal rows in the same commit. HoldNotOpen if it ended before."""
+        ...
+
+    async def progress(self, progress: Progress) -> None:
+        """Note how far a call has come; nothing happens if its hold has ended."""
         ...
 
     async def note(self, journal: Sequence[Any]) -> None:
@@ -85,4 +138,12 @@ class Journal(Protocol):
 
     async def append(self, connection: Any, rows: Sequence[Any]) -> None:
         """Insert `rows` on an open transaction of the ledger's connection."""
+        ...
+
+    def encode(self, row: Any) -> str:
+        """Return a row as one line of text, for the spool file."""
+        ...
+
+    def decode(self, text: str) -> Any:
+        """Return the row that `encode` wrote."""
         ...

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, literal, select, tuple_, union_all, update
+from sqlalchemy import and_, func, insert, literal, or_, select, tuple_, union_all, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -115,7 +115,8 @@ class WalletRepository:
         return True
 
     async def entries(self, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Record]:
-        """Return ledger entries, newest first: money that moved, and holds set aside and released."""
+        """Return ledger entries, newest first: money that moved, holds that are open, holds that were
+        released."""
         moved = select(
             TransactionRow.id,
             TransactionRow.type.label("type"),
@@ -125,23 +126,27 @@ class WalletRepository:
             TransactionRow.reason,
         ).where(TransactionRow.org_id == self._org_id)
         common = (Hold.id.label("hold_id"), literal("").label("reason"))
-        held = select(Hold.id, literal("hold"), Hold.amount_nano, Hold.created_at, *common).where(
-            Hold.org_id == self._org_id
-        )
+        # A captured call is one entry, its capture, which says what was held; both ways in have an index.
+        held = [
+            select(Hold.id, literal("hold"), Hold.amount_nano, Hold.created_at, *common).where(
+                Hold.org_id == self._org_id, state
+            )
+            for state in (Hold.state == "held", Hold.state.in_(("released", "expired")))
+        ]
         ended = select(Hold.id, literal("release"), Hold.amount_nano, Hold.settled_at, *common).where(
             Hold.org_id == self._org_id, Hold.state.in_(("released", "expired"))
         )
-        entry = union_all(moved, held, ended).subquery()
-        refs = select(entry, Hold.billing_ref_id, Hold.trace_id).outerjoin(
-            Hold, and_(Hold.id == entry.c.hold_id, Hold.org_id == self._org_id)
-        )
+        entry = union_all(moved, *held, ended).subquery()
+        refs = select(
+            entry, Hold.billing_ref_id, Hold.trace_id, Hold.amount_nano.label("held_nano")
+        ).outerjoin(Hold, and_(Hold.id == entry.c.hold_id, Hold.org_id == self._org_id))
         if before is not None:
             refs = refs.where(tuple_(entry.c.at, entry.c.id) < before)
         refs = refs.order_by(entry.c.at.desc(), entry.c.id.desc(), entry.c.type.desc()).limit(limit)
         return (await self._tx.execute(refs)).all()
 
-    async def calls_of_trace(self, trace_id: str) -> Sequence[Record]:
-        """Return holds of a trace with their usage, newest first."""
+    async def calls_of_trace(self, trace_id: str, hold_ids: Sequence[UUID]) -> Sequence[Record]:
+        """Return the holds named, and the open ones of a trace, with their usage, newest first."""
         query = (
             select(
                 Hold.__table__,
@@ -155,7 +160,10 @@ class WalletRepository:
                 UsageRecord.source,
             )
             .outerjoin(UsageRecord, UsageRecord.hold_id == Hold.id)
-            .where(Hold.org_id == self._org_id, Hold.trace_id == trace_id)
+            .where(
+                Hold.org_id == self._org_id,
+                or_(Hold.id.in_(hold_ids), and_(Hold.trace_id == trace_id, Hold.state == "held")),
+            )
             .order_by(Hold.created_at.desc(), Hold.id.desc())
         )
         return (await self._tx.execute(query)).all()
@@ -164,12 +172,19 @@ class WalletRepository:
         """Return the movements of a call, oldest first."""
         query = (
             select(TransactionRow.__table__)
-            .where(TransactionRow.org_id == self._org_id, TransactionRow.hold_id == hold_id)
+            .where(
+                TransactionRow.org_id == self._org_id,
+                or_(
+                    and_(TransactionRow.type.in_(("capture", "absorb")), TransactionRow.ref == str(hold_id)),
+                    and_(TransactionRow.type == "refund", TransactionRow.hold_id == hold_id),
+                ),
+            )
             .order_by(TransactionRow.created_at, TransactionRow.id)
         )
         return (await self._tx.execute(query)).all()
 
 
 async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
-    """Return the organisations that have calls of a trace: for operators, who look across tenants."""
-    return (await tx.execute(select(Hold.org_id).where(Hold.trace_id == trace_id).distinct())).scalars().all()
+    """Return the organisations with open calls of a trace: for operators, who look across tenants."""
+    query = select(Hold.org_id).where(Hold.trace_id == trace_id, Hold.state == "held").distinct()
+    return (await tx.execute(query)).scalars().all()

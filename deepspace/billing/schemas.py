@@ -51,6 +51,7 @@ class EntryView(BaseModel):
     id: UUID
     type: Literal["hold", "capture", "release", "refund", "topup", "adjust", "absorb"]
     amount: str
+    held: str | None = Field(description="What was set aside for the call this entry belongs to.")
     currency: str
     billing_ref_id: str | None
     trace_id: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,10 +24,14 @@ class MoneyStory:
         """Return the organisations with calls of this trace; only for operators."""
         return list(await orgs_of_trace(tx, trace_id))
 
-    async def calls(self, tx: Transaction, org_id: UUID, trace_id: str) -> list[dict[str, Any]]:
-        """Return each call of the trace in this organisation, newest first."""
+    async def calls(
+        self, tx: Transaction, org_id: UUID, trace_id: str, hold_ids: Sequence[UUID]
+    ) -> list[dict[str, Any]]:
+        """Return the calls named, and the open ones of the trace, in this organisation, newest first."""
         wallets = WalletRepository(tx, org_id)
-        return [await self._call(tx, wallets, hold) for hold in await wallets.calls_of_trace(trace_id)]
+        return [
+            await self._call(tx, wallets, hold) for hold in await wallets.calls_of_trace(trace_id, hold_ids)
+        ]
 
     async def _call(self, tx: Transaction, wallets: WalletRepository, hold: Record) -> dict[str, Any]:
         row = await PriceRepository(tx).price(hold.price_id)

@@ -32,7 +32,6 @@ async def examine(settings: Settings) -> list[Finding]:
     platform = wire(settings)
     try:
         await platform.database.ping()
-        await platform.ledger.ping()
         findings.append(Finding("database", True, "answers"))
         async with platform.database.transaction() as tx:
             for check in CHECKS:

@@ -154,6 +154,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await self._platform.ledger.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._platform.chat.drain(self._platform.settings.drain_s)

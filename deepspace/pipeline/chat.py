@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from deepspace.accounts.authenticator import Authenticator
+from deepspace.billing.budgets import BudgetBook
 from deepspace.billing.ledger import Ledger
 from deepspace.billing.service import PriceBook
 from deepspace.pipeline.registry import PluginStep
@@ -40,9 +41,11 @@ def chat_pipeline(
     authenticator: Authenticator,
     catalogue: Catalogue,
     prices: PriceBook,
+    budgets: BudgetBook,
     ledger: Ledger,
     client: UpstreamClient,
     *,
+    hold_ttl_s: float,
     drain_timeout: timedelta = timedelta(seconds=60),
     plugins: Sequence[PluginStep] = (),
 ) -> Pipeline:
@@ -51,9 +54,9 @@ def chat_pipeline(
         before=[
             Auth(authenticator),
             Policy(catalogue),
-            BudgetHold(prices, ledger),
+            BudgetHold(prices, budgets, ledger, hold_ttl_s),
         ],
-        call=UpstreamCall(client, drain_timeout),
+        call=UpstreamCall(client, ledger, drain_timeout),
         after=[
             UsageCapture(),
             AuditStep(),

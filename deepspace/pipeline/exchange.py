@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from deepspace.accounts.principal import Principal
 from deepspace.audit.entry import AuditEntry
-from deepspace.billing.ledger import Capture, Release, UsageSource
+from deepspace.billing.ledger import Capture, Release, Replay, UsageSource
 from deepspace.billing.rates import Price, Usage
 from deepspace.kit.clock import Clock
 from deepspace.kit.errors import PlatformError
@@ -81,6 +81,25 @@ class Presence:
             callback()
 
 
+class Encoder(Protocol):
+    """The dialect's side of an answer. Called once the cost is decided and before the commit, if the answer
+    is to be kept, and again when it is sent."""
+
+    content_type: str
+
+    def whole(self, x: Exchange) -> bytes:
+        """Return the body of a JSON answer."""
+        ...
+
+    def tail(self, x: Exchange, error: PlatformError | None) -> bytes:
+        """Return the end of a stream: usage and the closing event, or an error event."""
+        ...
+
+    def error(self, x: Exchange, error: PlatformError) -> bytes:
+        """Return the body of an error answer."""
+        ...
+
+
 @dataclass(slots=True)
 class Exchange:
     """A call on its way. Each field is written by the step named above it and only read afterwards."""
@@ -94,6 +113,8 @@ class Exchange:
     clock: Clock
     started_at: datetime
     started_ns: int
+    encoder: Encoder
+    reference: str | None = None
     presence: Presence = field(default_factory=Presence)
 
     # auth
@@ -109,6 +130,8 @@ class Exchange:
     hold_id: UUID | None = None
     billing_ref_id: str | None = None
     hold_nano: int = 0
+    estimated_input_tokens: int = 0
+    replay: Replay | None = None
     max_output_tokens: int = 0
 
     # upstream_call
@@ -130,6 +153,7 @@ class Exchange:
     journal: Sequence[AuditEntry] = ()
 
     # the runner
+    kept: list[bytes] | None = None
     error: PlatformError | None = None
     timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
 

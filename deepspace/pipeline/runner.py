@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.log import get_logger, trace_id_var
+from deepspace.pipeline.answers import keep
 from deepspace.pipeline.delivery import Delivery
 from deepspace.pipeline.exchange import Exchange
 from deepspace.pipeline.registry import CallStep, PluginStep, Step, check_order, place
@@ -65,8 +66,9 @@ class Pipeline:
         trace_id_var.set(x.trace_id)
         try:
             await self._before(x)
-            if not x.presence.gone.is_set():
+            if x.replay is None and not x.presence.gone.is_set():
                 async for frame in self.call(x):
+                    keep(x, frame)
                     await delivery.put(frame)
         except PlatformError as error:
             x.error = error

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
-from deepspace.gateway.asgi import Receive, Scope, Send, header, read_body, send_json
-from deepspace.gateway.openai.errors import error_body
+from deepspace.billing.ledger import StoredAnswer
+from deepspace.gateway.asgi import Receive, Scope, Send, header, read_body, send_json, send_whole
+from deepspace.gateway.openai.encode import OpenAIEncoder
 from deepspace.kit.clock import Clock
 from deepspace.kit.errors import InvalidJson, PlatformError
 from deepspace.kit.money import decimal_from_nano
-from deepspace.kit.sse import encode_event
 from deepspace.kit.web import bearer
 from deepspace.pipeline.delivery import Delivery
 from deepspace.pipeline.exchange import ChatCall, Exchange
@@ -21,6 +22,7 @@ from deepspace.pipeline.runner import Pipeline
 
 HEARTBEAT_S = 15.0
 MAX_CHOICES = 128
+_REFERENCE = re.compile(r"\A[A-Za-z0-9_.:/+=-]{1,200}\Z")
 
 
 class InvalidRequest(PlatformError):
@@ -99,6 +101,7 @@ class ChatCompletions:
         self._pipeline = pipeline
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._encoder = OpenAIEncoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refusals are raised, failures after the first frame are events in the
@@ -114,6 +117,8 @@ class ChatCompletions:
             clock=self._clock,
             started_at=started_at,
             started_ns=started_ns,
+            encoder=self._encoder,
+            reference=_reference(scope),
         )
         delivery = self._pipeline.start(x)
         watcher = asyncio.create_task(_watch(receive, x))
@@ -129,6 +134,20 @@ class ChatCompletions:
                 x.presence.leave()
 
 
+def _reference(scope: Scope) -> str | None:
+    """Return the client's reference for the call, by which a retry is known; InvalidRequest if it is
+    unusable."""
+    text = header(scope, b"idempotency-key") or header(scope, b"x-billing-ref-id")
+    if text is None:
+        return None
+    if not _REFERENCE.match(text) or text.startswith("br_"):
+        raise InvalidRequest(
+            "A reference has 1 to 200 letters, digits and -_.:/+= and does not begin with 'br_'.",
+            param="idempotency-key",
+        )
+    return text
+
+
 async def _watch(receive: Receive, x: Exchange) -> None:
     """Note when the client goes away."""
     while (await receive())["type"] != "http.disconnect":
@@ -142,23 +161,33 @@ def _billing_headers(x: Exchange) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-billing-ref-id", x.billing_ref_id.encode()))
     if x.cost_nano is not None:
         headers.append((b"x-cost", decimal_from_nano(x.cost_nano).encode()))
+    if x.replay is not None:
+        headers.append((b"idempotent-replayed", b"true"))
     return headers
+
+
+async def _send_replay(x: Exchange, answer: StoredAnswer, send: Send) -> None:
+    """Answer again what was answered before, byte for byte."""
+    headers = [(b"cache-control", b"no-store"), *_billing_headers(x)]
+    await send_whole(send, answer.status, answer.body, answer.content_type.encode(), headers)
 
 
 async def _send_json(x: Exchange, delivery: Delivery, send: Send) -> None:
     if delivery.refusal is not None:
         raise delivery.refusal
-    if x.answer is None:
-        return
-    fields = _fields_decoder.decode(x.answer)
-    fields["usage"] = msgspec.Raw(msgspec.json.encode(_usage(x, fields.get("usage"))))
-    await send_json(send, 200, msgspec.json.encode(fields), _billing_headers(x))
+    if x.replay is not None and x.replay.answer is not None:
+        return await _send_replay(x, x.replay.answer, send)
+    if x.answer is not None:
+        await send_json(send, 200, x.encoder.whole(x), _billing_headers(x))
+    return None
 
 
 async def _send_stream(x: Exchange, delivery: Delivery, send: Send) -> None:
     await delivery.started(HEARTBEAT_S)
     if delivery.refusal is not None:
         raise delivery.refusal
+    if x.replay is not None and x.replay.answer is not None:
+        return await _send_replay(x, x.replay.answer, send)
     headers: Sequence[tuple[bytes, bytes]] = [
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-store"),
@@ -168,40 +197,5 @@ async def _send_stream(x: Exchange, delivery: Delivery, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async for frame in delivery.frames(HEARTBEAT_S):
         await send({"type": "http.response.body", "body": frame or b": ping\n\n", "more_body": True})
-    await send({"type": "http.response.body", "body": _tail(x, delivery.error)})
-
-
-def _tail(x: Exchange, error: PlatformError | None) -> bytes:
-    """Return the end of a stream: an error event, or the usage with its cost if asked for, and [DONE]."""
-    if error is not None:
-        return encode_event(error_body(error, x.trace_id), b"error")
-    usage = encode_event(_usage_event(x)) if x.call.wants_usage else b""
-    return usage + encode_event(b"[DONE]")
-
-
-def _usage_event(x: Exchange) -> bytes:
-    """Return the usage chunk: the provider's with our cost in it, or one made from the last chunk."""
-    fields: dict[str, Any] = _fields_decoder.decode(x.usage_event or x.last_event or b"{}")
-    fields["choices"] = []
-    fields["usage"] = _usage(x, fields.get("usage"))
-    return msgspec.json.encode(fields)
-
-
-def _usage(x: Exchange, reported: msgspec.Raw | None) -> dict[str, Any]:
-    """Return the usage object of an answer: what the provider reported, or what was counted, with the
-    cost."""
-    usage: dict[str, Any] = {}
-    if reported is not None and x.usage is not None:
-        usage = msgspec.json.decode(reported) or {}
-    if not usage and x.charged_usage is not None:
-        asked, told = x.charged_usage.input_total, x.charged_usage.output_total
-        usage = {
-            "prompt_tokens": asked,
-            "completion_tokens": told,
-            "total_tokens": asked + told,
-            "estimated": True,
-        }
-    if x.cost_nano is not None and x.price is not None:
-        usage["cost"] = decimal_from_nano(x.cost_nano)
-        usage["currency"] = x.price.currency
-    return usage
+    await send({"type": "http.response.body", "body": x.encoder.tail(x, delivery.error)})
+    return None

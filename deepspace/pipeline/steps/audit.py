@@ -38,7 +38,9 @@ class AuditStep:
 def _event(x: Exchange) -> str:
     if isinstance(x.settlement, Capture):
         return "call.captured"
-    return "call.released" if isinstance(x.settlement, Release) else "call.refused"
+    if isinstance(x.settlement, Release):
+        return "call.released"
+    return "call.replayed" if x.replay is not None else "call.refused"
 
 
 def _detail(x: Exchange) -> dict[str, Any]:
@@ -46,6 +48,8 @@ def _detail(x: Exchange) -> dict[str, Any]:
     key = principal.key if principal is not None else None
     return {
         "billing_ref_id": x.billing_ref_id,
+        "hold_id": str(x.hold_id) if x.hold_id is not None else None,
+        "replayed": x.replay is not None,
         "project_id": str(x.project_id) if x.project_id is not None else None,
         "path": x.path,
         "model": x.call.model,

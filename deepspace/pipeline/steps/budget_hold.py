@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 
+from deepspace.billing.budgets import BudgetBook
+from deepspace.billing.errors import AnswerNotKept
 from deepspace.billing.ledger import HoldRequest, Ledger
 from deepspace.billing.service import PriceBook
 from deepspace.kit.errors import ValidationFailed
 from deepspace.kit.ids import uuid7
 from deepspace.kit.money import MAX_NANO, decimal_from_nano
 from deepspace.pipeline.exchange import Exchange
+from deepspace.upstream.wire import estimate_tokens
 
 TEMPLATE_TOKENS = 512
 """Tokens a chat template may add that are in no byte of the request: a default system prompt, tool
 preambles."""
-
-EXPIRY_MARGIN_S = 300
 
 
 def input_bound(body: bytes) -> int:
@@ -32,10 +33,12 @@ class BudgetHold:
 
     name = "budget_hold"
 
-    def __init__(self, prices: PriceBook, ledger: Ledger) -> None:
-        """Hold on this ledger, at these prices."""
+    def __init__(self, prices: PriceBook, budgets: BudgetBook, ledger: Ledger, hold_ttl_s: float) -> None:
+        """Hold on this ledger, at these prices. The ledger renews a hold while its call is under way."""
         self._prices = prices
+        self._budgets = budgets
         self._ledger = ledger
+        self._hold_ttl_s = hold_ttl_s
 
     async def __call__(self, x: Exchange) -> None:
         """Write price, the output bound and the hold; refuse without a price (409) or without funds (402)."""
@@ -48,26 +51,50 @@ class BudgetHold:
         amount = price.bound_nano(input_bound(x.call.body), max_output * x.call.choices)
         if amount > MAX_NANO:
             raise ValidationFailed("The request is larger than any wallet can hold.", param="max_tokens")
+        key_id = x.principal.key.id if x.principal.key is not None else None
+        budget_ids = await self._budgets.applying(
+            x.org_id,
+            (
+                ("organization", x.org_id),
+                ("project", x.project_id),
+                ("user", x.principal.user_id),
+                ("api_key", key_id),
+            ),
+        )
         hold_id = uuid7()
-        billing_ref_id = f"br_{hold_id.hex}"
-        await self._ledger.hold(
+        billing_ref_id = x.reference or f"br_{hold_id.hex}"
+        x.estimated_input_tokens = min(
+            estimate_tokens(x.call.body.decode(errors="replace")), input_bound(x.call.body)
+        )
+        replay = await self._ledger.hold(
             HoldRequest(
                 id=hold_id,
                 org_id=x.org_id,
                 project_id=x.project_id,
                 user_id=x.principal.user_id,
-                api_key_id=x.principal.key.id if x.principal.key is not None else None,
+                api_key_id=key_id,
                 billing_ref_id=billing_ref_id,
                 trace_id=x.trace_id,
-                request_hash=hashlib.sha256(x.call.body).digest(),
+                request_hash=hashlib.sha256(x.path.encode() + b"\0" + x.call.body).digest(),
                 model=x.call.model,
                 price_id=price.id,
                 amount_nano=amount,
-                ttl_s=max(route.timeouts.total_s for route in x.routes) + EXPIRY_MARGIN_S,
+                ttl_s=self._hold_ttl_s,
+                estimated_input_tokens=x.estimated_input_tokens,
+                reference_given=x.reference is not None,
+                budget_ids=budget_ids,
             )
         )
+        x.billing_ref_id = billing_ref_id
+        if replay is not None:
+            if replay.answer is None:
+                raise AnswerNotKept
+            x.replay, x.cost_nano = replay, replay.captured_nano
+            x.note(self.name, "billing.replayed", hold_id=str(replay.hold_id))
+            return
         x.price, x.max_output_tokens = price, max_output
-        x.hold_id, x.billing_ref_id, x.hold_nano = hold_id, billing_ref_id, amount
+        x.hold_id, x.hold_nano = hold_id, amount
+        x.kept = [] if x.reference is not None and x.call.stream else None
         x.note(
             self.name,
             "billing.held",

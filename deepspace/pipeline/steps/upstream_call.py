@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from deepspace.billing.ledger import Ledger, Progress
 from deepspace.billing.rates import Usage
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.sse import SseEvent, SseScanner
@@ -19,11 +20,12 @@ from deepspace.pipeline.exchange import Attempt, Exchange
 from deepspace.upstream.catalogue import Route
 from deepspace.upstream.client import Response, UpstreamClient
 from deepspace.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from deepspace.upstream.wire import Seen, error_message, read_answer, rejected
+from deepspace.upstream.wire import Seen, error_message, estimate_tokens, read_answer, rejected
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 MAX_TRIES = 3
+CHECKPOINT_NS = 2_000_000_000
 RETRY_WAIT_S = 0.2
 RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 CREDENTIAL_STATUS = frozenset({401, 402, 403})
@@ -40,9 +42,10 @@ class UpstreamCall:
 
     name = "upstream_call"
 
-    def __init__(self, client: UpstreamClient, drain_timeout: timedelta) -> None:
+    def __init__(self, client: UpstreamClient, ledger: Ledger, drain_timeout: timedelta) -> None:
         """`drain_timeout` bounds how long an answer is read on for a client that has left."""
         self._client = client
+        self._ledger = ledger
         self._drain_s = drain_timeout.total_seconds()
 
     async def __call__(self, x: Exchange) -> AsyncIterator[bytes]:
@@ -55,8 +58,13 @@ class UpstreamCall:
         self._watch_client(x, response, attempt.route)
         try:
             if x.call.stream:
+                checkpoint_ns = attempt.started_ns
                 async for frame in _stream(x, response, attempt):
                     yield frame
+                    now_ns = x.clock.monotonic_ns()
+                    if now_ns - checkpoint_ns > CHECKPOINT_NS:
+                        checkpoint_ns = now_ns
+                        await self._checkpoint(x, response, attempt)
             else:
                 await _whole(x, response, attempt)
         except (UpstreamUnavailable, UpstreamTimeout) as error:
@@ -84,6 +92,13 @@ class UpstreamCall:
                 loop.call_later(self._drain_s, response.abort)
 
         x.presence.when_gone(left)
+
+    async def _checkpoint(self, x: Exchange, response: Response, attempt: Attempt) -> None:
+        """Note how far the stream has come: what is charged if this process dies in the middle."""
+        if x.hold_id is not None:
+            told = min(estimate_tokens("".join(x.delivered)), x.max_output_tokens * x.call.choices)
+            request_id = response.headers.get("x-request-id")
+            await self._ledger.progress(Progress(x.hold_id, told, attempt.route.channel_id, request_id))
 
     async def _answering(self, x: Exchange) -> tuple[Response, Attempt]:
         """Return the first answer with status 200, trying routes in order."""

@@ -6,7 +6,6 @@ from deepspace.billing.ledger import Capture, Release
 from deepspace.billing.rates import Usage
 from deepspace.kit.money import decimal_from_nano
 from deepspace.pipeline.exchange import Exchange
-from deepspace.pipeline.steps.budget_hold import input_bound
 from deepspace.upstream.wire import estimate_tokens
 
 
@@ -18,19 +17,19 @@ class UsageCapture:
 
     async def __call__(self, x: Exchange) -> None:
         """Write settlement, charged_usage, usage_source and cost_nano."""
-        if x.hold_id is None or x.price is None:
+        if x.hold_id is None or x.price is None or x.org_id is None:
             return
         reported = x.usage
         usage = reported or self._counted(x)
         if usage is None:
-            x.settlement = Release(x.hold_id)
+            x.settlement = Release(x.org_id, x.hold_id)
             x.note(self.name, "billing.released", amount=decimal_from_nano(x.hold_nano))
             return
         x.charged_usage = usage
         x.usage_source = "reported" if reported is not None else "estimated"
         x.cost_nano = x.price.cost_nano(usage)
         channel_id = x.answered_by.channel_id if x.answered_by is not None else None
-        x.settlement = Capture(x.hold_id, usage, x.cost_nano, x.usage_source, channel_id)
+        x.settlement = Capture(x.org_id, x.hold_id, usage, x.cost_nano, x.usage_source, channel_id)
         x.note(
             self.name,
             "billing.captured",
@@ -44,6 +43,5 @@ class UsageCapture:
         text = "".join(x.delivered)
         if not text:
             return None
-        asked = min(estimate_tokens(x.call.body.decode(errors="replace")), input_bound(x.call.body))
         told = min(estimate_tokens(text), x.max_output_tokens * x.call.choices)
-        return Usage(input=asked, output=told)
+        return Usage(input=x.estimated_input_tokens, output=told)

@@ -1,0 +1,266 @@
+"""Reading and writing the books of one batch. Wallets are locked first, by id, then budget counters, by
+id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from deepspace.billing.batch import Books, CounterState, HoldState, WalletState
+from deepspace.billing.ledger import Capture, HoldRequest, Progress, Release, StoredAnswer
+from deepspace.kit.ids import uuid7
+
+NAMED_CLASSES = ("input", "cached_input", "cache_write", "output", "reasoning")
+
+_LOCK_WALLETS = """
+SELECT id, org_id, balance_nano, frozen_nano, credit_limit_nano, state = 'active', pg_current_xact_id()::text
+FROM wallets WHERE org_id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+_HOLD_COLUMNS = """
+SELECT h.id, h.org_id, h.wallet_id, h.billing_ref_id, h.request_hash, h.state, h.amount_nano, h.captured_nano,
+       h.counter_ids, h.settled_at > now() - interval '24 hours' AS recent
+"""
+
+_HOLDS_BY_ID = _HOLD_COLUMNS + "FROM holds h WHERE h.id = ANY($1::uuid[])"
+
+_REFERENCES = (
+    _HOLD_COLUMNS
+    + """, a.status, a.content_type, a.body
+FROM unnest($1::uuid[], $2::text[]) AS wanted(org_id, ref)
+JOIN holds h ON h.org_id = wanted.org_id AND h.billing_ref_id = wanted.ref AND h.state IN ('held', 'captured')
+LEFT JOIN call_answers a ON a.hold_id = h.id
+"""
+)
+
+_PERIOD = """
+CASE b.period WHEN 'day' THEN (now() AT TIME ZONE 'UTC')::date
+              WHEN 'month' THEN date_trunc('month', now() AT TIME ZONE 'UTC')::date
+              ELSE DATE '2000-01-01' END
+"""
+
+_OPEN_COUNTERS = f"""
+INSERT INTO budget_counters (org_id, budget_id, period_start)
+SELECT b.org_id, b.id, {_PERIOD} FROM budgets b WHERE b.id = ANY($1::bigint[])
+ON CONFLICT (budget_id, period_start) DO NOTHING
+"""
+
+_LOCK_COUNTERS = f"""
+SELECT c.id, c.budget_id, b.limit_nano, c.held_nano, c.spent_nano, c.period_start = {_PERIOD} AS current
+FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
+WHERE c.id = ANY($2::bigint[]) OR (b.id = ANY($1::bigint[]) AND c.period_start = {_PERIOD})
+ORDER BY c.id FOR NO KEY UPDATE OF c
+"""
+
+_OPEN = """
+INSERT INTO holds (id, org_id, wallet_id, project_id, user_id, api_key_id, billing_ref_id, trace_id,
+                   request_hash, model, price_id, amount_nano, boot_id, expires_at, estimated_input_tokens,
+                   counter_ids)
+SELECT id, org_id, wallet_id, project_id, user_id, api_key_id, ref, trace_id, hash, model, price_id, amount,
+       $15, now() + make_interval(secs => ttl), estimated, string_to_array(counters, ',')::bigint[]
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+            $9::bytea[], $10::text[], $11::bigint[], $12::bigint[], $13::float8[], $14::bigint[], $16::text[])
+  AS o(id, org_id, wallet_id, project_id, user_id, api_key_id, ref, trace_id, hash, model, price_id, amount,
+  ttl,
+       estimated, counters)
+"""
+
+_SETTLE = """
+WITH s AS (
+  UPDATE holds h SET state = v.state, captured_nano = v.captured, settled_at = now(),
+                     channel_id = coalesce(v.channel, h.channel_id)
+  FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[]) AS v(id, state, captured, channel)
+  WHERE h.id = v.id),
+m AS (
+  INSERT INTO transactions (id, org_id, debit_account, credit_account, amount_nano, type, hold_id, ref)
+  SELECT id, org, debit, credit, amount, type, hold, hold::text
+  FROM unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::uuid[])
+    AS v(id, org, debit, credit, amount, type, hold))
+INSERT INTO usage_records (hold_id, org_id, trace_id, model, channel_id, price_id, input_tokens,
+  cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, other_tokens, cost_nano, source)
+SELECT h.id, h.org_id, h.trace_id, h.model, v.channel, h.price_id, v.t1, v.t2, v.t3, v.t4, v.t5,
+       v.other::jsonb, v.cost, v.source
+FROM unnest($12::uuid[], $13::uuid[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+            $18::bigint[], $19::text[], $20::bigint[], $21::text[])
+  AS v(id, channel, t1, t2, t3, t4, t5, other, cost, source)
+JOIN holds h ON h.id = v.id
+"""
+
+_WALLETS = """
+UPDATE wallets w SET balance_nano = v.balance, frozen_nano = v.frozen, version = version + 1
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS v(id, balance, frozen) WHERE w.id = v.id
+"""
+
+_COUNTERS = """
+UPDATE budget_counters c SET held_nano = v.held, spent_nano = v.spent
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS v(id, held, spent) WHERE c.id = v.id
+"""
+
+_ANSWERS = """
+INSERT INTO call_answers (hold_id, org_id, status, content_type, body)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[])
+"""
+
+_PROGRESS = """
+UPDATE holds h SET progress_output_tokens = GREATEST(h.progress_output_tokens, v.output), channel_id =
+v.channel,
+                   upstream_request_id = coalesce(v.request, h.upstream_request_id)
+FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[]) AS v(id, output, channel, request)
+WHERE h.id = v.id AND h.state = 'held'
+"""
+
+_RENEW = """
+UPDATE holds SET expires_at = now() + make_interval(secs => $2) WHERE id = ANY($1::uuid[]) AND state = 'held'
+"""
+
+
+async def read(connection: Any, holds: Sequence[HoldRequest], ends: Sequence[Capture | Release]) -> Books:
+    """Lock and read everything that the operations touch."""
+    books = Books()
+    orgs = {op.org_id for op in holds} | {op.org_id for op in ends}
+    for row in await connection.fetch(_LOCK_WALLETS, list(orgs)):
+        books.wallets[row[1]] = WalletState(*row[:6])
+        books.xid = row[6]
+    if ends:
+        for row in await connection.fetch(_HOLDS_BY_ID, [op.hold_id for op in ends]):
+            books.holds[row[0]] = _hold_state(row)
+    late = [state for state in books.holds.values() if state.state == "expired"]
+    given = [(op.org_id, op.billing_ref_id) for op in holds if op.reference_given]
+    given += [(state.org_id, state.billing_ref_id) for state in late]
+    if given:
+        for row in await connection.fetch(_REFERENCES, [org for org, _ in given], [ref for _, ref in given]):
+            state = _hold_state(row)
+            if row["status"] is not None:
+                state.answer = StoredAnswer(row["status"], row["content_type"], row["body"])
+            books.references[state.org_id, state.billing_ref_id] = books.holds.setdefault(state.id, state)
+    budgets = sorted({budget for op in holds for budget in op.budget_ids})
+    counters = sorted({counter for state in books.holds.values() for counter in state.counter_ids})
+    if budgets or counters:
+        await _read_counters(connection, books, budgets, counters)
+    return books
+
+
+async def _read_counters(connection: Any, books: Books, budgets: list[int], counters: list[int]) -> None:
+    if budgets:
+        await connection.execute(_OPEN_COUNTERS, budgets)
+    wanted = set(budgets)
+    for row in await connection.fetch(_LOCK_COUNTERS, budgets, counters):
+        state = CounterState(*row[:5])
+        books.counters[state.id] = state
+        if row["current"] and state.budget_id in wanted:
+            books.current_counter[state.budget_id] = state
+
+
+def _hold_state(row: Any) -> HoldState:
+    late_allowed = row["recent"] is not False
+    return HoldState(*row[:8], counter_ids=tuple(row["counter_ids"]), late_allowed=late_allowed)
+
+
+async def write(connection: Any, books: Books, boot_id: UUID) -> None:
+    """Write what the decisions changed; the caller commits."""
+    if books.settled:  # first: a reference that was released is free for a hold of the same batch
+        await _write_settled(connection, books)
+    if books.opened:
+        await _write_opened(connection, books, boot_id)
+    wallets = [wallet for wallet in books.wallets.values() if wallet.changed]
+    if wallets:
+        await connection.execute(
+            _WALLETS,
+            [wallet.id for wallet in wallets],
+            [wallet.balance for wallet in wallets],
+            [wallet.frozen for wallet in wallets],
+        )
+    counters = [counter for counter in books.counters.values() if counter.changed]
+    if counters:
+        await connection.execute(
+            _COUNTERS,
+            [counter.id for counter in counters],
+            [counter.held for counter in counters],
+            [counter.spent for counter in counters],
+        )
+    answered = [capture for capture in books.captures if capture.answer is not None]
+    if answered:
+        answers = [capture.answer for capture in answered if capture.answer is not None]
+        await connection.execute(
+            _ANSWERS,
+            [capture.hold_id for capture in answered],
+            [capture.org_id for capture in answered],
+            [answer.status for answer in answers],
+            [answer.content_type for answer in answers],
+            [answer.body for answer in answers],
+        )
+
+
+async def _write_opened(connection: Any, books: Books, boot_id: UUID) -> None:
+    requests = [request for request, _ in books.opened]
+    states = [state for _, state in books.opened]
+    await connection.execute(
+        _OPEN,
+        [request.id for request in requests],
+        [request.org_id for request in requests],
+        [state.wallet_id for state in states],
+        [request.project_id for request in requests],
+        [request.user_id for request in requests],
+        [request.api_key_id for request in requests],
+        [request.billing_ref_id for request in requests],
+        [request.trace_id for request in requests],
+        [request.request_hash for request in requests],
+        [request.model for request in requests],
+        [request.price_id for request in requests],
+        [request.amount_nano for request in requests],
+        [request.ttl_s for request in requests],
+        [request.estimated_input_tokens for request in requests],
+        boot_id,
+        [",".join(map(str, state.counter_ids)) for state in states],
+    )
+
+
+async def _write_settled(connection: Any, books: Books) -> None:
+    channel_of = {capture.hold_id: capture.channel_id for capture in books.captures}
+    counts = [capture.usage.counts() for capture in books.captures]
+    await connection.execute(
+        _SETTLE,
+        [state.id for state in books.settled],
+        [state.state for state in books.settled],
+        [state.captured for state in books.settled],
+        [channel_of.get(state.id) for state in books.settled],
+        [uuid7() for _ in books.movements],
+        [movement.hold.org_id for movement in books.movements],
+        [movement.debit_account for movement in books.movements],
+        [movement.credit_account for movement in books.movements],
+        [movement.amount for movement in books.movements],
+        [movement.type for movement in books.movements],
+        [movement.hold.id for movement in books.movements],
+        [capture.hold_id for capture in books.captures],
+        [capture.channel_id for capture in books.captures],
+        *([count.get(name, 0) for count in counts] for name in NAMED_CLASSES),
+        [other_classes(count) for count in counts],
+        [capture.cost_nano for capture in books.captures],
+        [capture.source for capture in books.captures],
+    )
+
+
+def other_classes(counts: dict[str, int]) -> str | None:
+    """Return the token classes without a column of their own, as JSON; None if there are none."""
+    other = {name: count for name, count in counts.items() if name not in NAMED_CLASSES}
+    return json.dumps(other) if other else None
+
+
+async def write_progress(connection: Any, steps: Sequence[Progress]) -> None:
+    """Note how far calls have come."""
+    newest = {step.hold_id: step for step in steps}
+    steps = list(newest.values())
+    await connection.execute(
+        _PROGRESS,
+        [step.hold_id for step in steps],
+        [step.output_tokens for step in steps],
+        [step.channel_id for step in steps],
+        [step.upstream_request_id for step in steps],
+    )
+
+
+async def renew(connection: Any, hold_ids: Sequence[UUID], ttl_s: float) -> None:
+    """Push back the expiry of open holds that their owner still works on."""
+    await connection.execute(_RENEW, list(hold_ids), ttl_s)
