@@ -11,6 +11,9 @@ function dropOldFonts(): Plugin {
   };
 }
 
+/** What every page needs comes in one file: on a slow line each small file costs a round trip. */
+const SHELL = /node_modules\/(react|react-dom|scheduler|@tanstack|i18next|react-i18next|zustand|openapi-fetch)\/|packages\/(api-client|i18n|ui)\/|src\/(hooks|lib|stores|components\/layout|components\/billing)\//;
+
 const GATEWAY = process.env['DEEPSPACE_GATEWAY_URL'] ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
@@ -18,5 +21,7 @@ export default defineConfig({
   // The gateway replaces the placeholder in every response and sends the same nonce in the CSP header.
   html: { cspNonce: '__CSP_NONCE__' },
   server: { proxy: { '/api': GATEWAY, '/v1': GATEWAY } },
-  build: { target: 'es2022', sourcemap: false, assetsInlineLimit: 0, manifest: true, chunkSizeWarningLimit: 800 },
+  build: { target: 'es2022', sourcemap: false, assetsInlineLimit: 0, manifest: true, chunkSizeWarningLimit: 800,
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shell', test: SHELL }] } } },
+  },
 });

@@ -13,7 +13,8 @@ interface ComposerProps {
   focusKey: string | null;
   onSend: (text: string) => void;
   onStop: () => void;
-  onFocus: () => void;
+  /** The reader has begun to write: a good moment to fetch what the answer will need. */
+  onWrite: () => void;
 }
 
 function SendOrStop({ running, ready, onSend, onStop }: { running: boolean; ready: boolean; onSend: () => void; onStop: () => void }) {
@@ -34,7 +35,7 @@ function SendOrStop({ running, ready, onSend, onStop }: { running: boolean; read
 
 const narrow = () => window.matchMedia('(max-width: 820px)').matches;
 
-export function Composer({ running, disabled, tools, focusKey, onSend, onStop, onFocus }: ComposerProps) {
+export function Composer({ running, disabled, tools, focusKey, onSend, onStop, onWrite }: ComposerProps) {
   const { t } = useTranslation('chat');
   const [text, setText] = useState('');
   const sender = useRef<SenderRef>(null);
@@ -48,6 +49,10 @@ export function Composer({ running, disabled, tools, focusKey, onSend, onStop, o
     box.current?.querySelector('textarea')?.setAttribute('aria-label', label);
   }, [label]);
   const ready = !disabled && text.trim() !== '';
+  const write = (value: string) => {
+    if (text === '' && value !== '') onWrite();
+    setText(value);
+  };
   const submit = () => {
     if (!ready || running) return;
     setText('');
@@ -66,9 +71,8 @@ export function Composer({ running, disabled, tools, focusKey, onSend, onStop, o
       <Sender
         ref={sender}
         value={text}
-        onChange={setText}
+        onChange={write}
         onKeyDown={onKeyDown}
-        onFocus={onFocus}
         placeholder={t('composer.placeholder')}
         autoSize={{ minRows: 1, maxRows: 8 }}
         suffix={false}

@@ -1,5 +1,6 @@
-import { lazy, Suspense, useMemo } from 'react';
+import { lazy, Suspense, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useNearView } from '../../hooks/useNearView';
 
 const importRichText = () => import('@deepspace/richtext');
 
@@ -13,7 +14,7 @@ interface AnswerTextProps {
   streaming: boolean;
 }
 
-export function AnswerText({ text, streaming }: AnswerTextProps) {
+function Formatted({ text, streaming }: AnswerTextProps) {
   const { t } = useTranslation('chat');
   const labels = useMemo(
     () => ({
@@ -30,4 +31,11 @@ export function AnswerText({ text, streaming }: AnswerTextProps) {
       <RichText text={text} streaming={streaming} labels={labels} />
     </Suspense>
   );
+}
+
+/** Formatted when it comes near the eye: opening a long chat must not format hundreds of answers nobody looks at. */
+export function AnswerText(props: AnswerTextProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const near = useNearView(box);
+  return <div ref={box}>{near || props.streaming ? <Formatted {...props} /> : <div className="answer-plain">{props.text}</div>}</div>;
 }

@@ -74,7 +74,7 @@ export function ChatPage() {
       )}
       <div className="dock">
         {obstacle ? <Obstacle text={obstacle} onRetry={() => void models.refetch()} /> : null}
-        <Composer running={running} disabled={blocked} tools={picker} focusKey={activeId} onSend={send} onStop={stop} onFocus={preloadRichText} />
+        <Composer running={running} disabled={blocked} tools={picker} focusKey={activeId} onSend={send} onStop={stop} onWrite={preloadRichText} />
         <p className="dock-hint">{current?.local ? t('composer.demo') : t('composer.hint')}</p>
       </div>
       <Announcer lastId={lastId} />
