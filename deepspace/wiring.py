@@ -14,10 +14,12 @@ from deepspace.accounts.service import AccountsService
 from deepspace.accounts.tokens import TokenService
 from deepspace.audit.repository import AuditJournal
 from deepspace.audit.service import TraceService
+from deepspace.audit.swept import swept_journal
 from deepspace.billing.budgets import BudgetBook
 from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.spool import Spool
 from deepspace.billing.story import MoneyStory
+from deepspace.billing.sweeper import Sweeper
 from deepspace.billing.writer import LedgerWriter
 from deepspace.kit.clock import Clock, SystemClock
 from deepspace.kit.crypto import KeyRing, Sealer
@@ -46,6 +48,7 @@ class Platform:
     accounts: AccountsService
     billing: BillingService
     prices: PriceBook
+    sweeper: Sweeper
     catalogue: Catalogue
     channels: ChannelService
     chat: Pipeline
@@ -110,6 +113,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         accounts=accounts,
         billing=billing,
         prices=prices,
+        sweeper=Sweeper(database, ledger, swept_journal, grace_s=settings.hold_ttl_s / 2),
         catalogue=catalogue,
         channels=channels,
         chat=chat,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, literal, or_, select, tuple_, union_all, update
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, tuple_, union_all, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from deepspace.billing.models import Hold, PriceRow, TransactionRow, UsageRecord, Wallet
+from deepspace.billing.models import CallAnswer, Hold, PriceRow, TransactionRow, UsageRecord, Wallet
 from deepspace.kit.db import Record, Transaction
 
 PAYMENTS = -2
@@ -188,3 +188,21 @@ async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
     """Return the organisations with open calls of a trace: for operators, who look across tenants."""
     query = select(Hold.org_id).where(Hold.trace_id == trace_id, Hold.state == "held").distinct()
     return (await tx.execute(query)).scalars().all()
+
+
+async def overdue_holds(tx: Transaction, limit: int) -> Sequence[Record]:
+    """Return open holds whose owner has given no sign of life, by the database's clock: for the sweeper."""
+    query = (
+        select(Hold.__table__)
+        .where(Hold.state == "held", Hold.expires_at < func.now())
+        .order_by(Hold.wallet_id)
+        .limit(limit)
+    )
+    return (await tx.execute(query)).all()
+
+
+async def forget_answers(tx: Transaction, older_than: timedelta) -> int:
+    """Delete stored answers over an age; their calls stay known, and a retry is told that the answer is
+    gone."""
+    found = await tx.execute(delete(CallAnswer).where(CallAnswer.created_at < func.now() - older_than))
+    return found.rowcount

@@ -1,4 +1,4 @@
-"""deepspace up | gateway | migrate | doctor | admin | openapi."""
+"""deepspace up | gateway | worker | migrate | doctor | admin | openapi."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from deepspace.kit.log import configure_logging
 from deepspace.migrations import migrate as run_migrations
 from deepspace.settings import Settings, SettingsWrong, load_settings
 from deepspace.wiring import Platform, wire
+from deepspace.worker.app import run_worker
 
 app = typer.Typer(
     help="DeepSpace Workflows: an open, self-hosted AI research platform.",
@@ -78,6 +79,17 @@ def gateway(
     configure_logging(settings.log_level, process="gateway")
     try:
         run_gateway(settings, fd)
+    except SettingsWrong as error:
+        _stop(str(error))
+
+
+@app.command()
+def worker(data_dir: DataDir = None) -> None:
+    """Run one worker process against DEEPSPACE_DATABASE_URL."""
+    settings = _settings(data_dir=data_dir)
+    configure_logging(settings.log_level, process="worker")
+    try:
+        asyncio.run(run_worker(settings))
     except SettingsWrong as error:
         _stop(str(error))
 

@@ -168,6 +168,7 @@ async def _start(
         running.start(_local_model(model_port))
     for number in range(workers):
         running.start(_gateway(settings, listener, number))
+    running.start(_worker(settings))
     await _wait_ready(url, model_port, stop)
     _print_banner(url, settings.data_dir, made, local=model_port is not None)
 
@@ -199,20 +200,28 @@ async def _start_postgres(running: _Up, settings: Settings) -> None:
     await asyncio.to_thread(postgres.create_database, DATABASE)
 
 
-def _gateway(settings: Settings, listener: socket.socket, number: int) -> Child:
-    descriptor = listener.fileno()
-    environment = {
+def _environment(settings: Settings) -> dict[str, str]:
+    secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else ""
+    return {
         **os.environ,
         "DEEPSPACE_DATABASE_URL": settings.database_url or "",
-        "DEEPSPACE_SECRET_KEY": settings.secret_key.get_secret_value()
-        if settings.secret_key is not None
-        else "",
+        "DEEPSPACE_SECRET_KEY": secret,
+        "DEEPSPACE_DATA_DIR": str(settings.data_dir.resolve()),
     }
+
+
+def _worker(settings: Settings) -> Child:
+    command = [sys.executable, "-m", "deepspace", "worker"]
+    return Child("worker", lambda: command, grace_s=15, environment=_environment(settings))
+
+
+def _gateway(settings: Settings, listener: socket.socket, number: int) -> Child:
+    descriptor = listener.fileno()
     return Child(
         f"gateway-{number}",
         lambda: [sys.executable, "-m", "deepspace", "gateway", "--fd", str(descriptor)],
         grace_s=settings.drain_s + 15,
-        environment=environment,
+        environment=_environment(settings),
         pass_fds=(descriptor,),
     )
 
