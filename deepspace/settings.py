@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     max_body_mib: Annotated[int, Field(ge=1, le=512)] = 20
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    payment_webhook_secret: SecretStr | None = None
     hold_ttl_s: Annotated[float, Field(ge=5, le=3600)] = 120
     drain_s: Annotated[float, Field(ge=0, le=900)] = 30
     web_dist: Path | None = None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from pydantic import SecretStr
+
 from deepspace.accounts.authenticator import Authenticator
 from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.queries import AccountsQueries
@@ -15,11 +17,14 @@ from deepspace.accounts.tokens import TokenService
 from deepspace.audit.repository import AuditJournal
 from deepspace.audit.service import TraceService
 from deepspace.audit.swept import swept_journal
-from deepspace.billing.budgets import BudgetBook
+from deepspace.billing.budgets import BudgetBook, BudgetService
+from deepspace.billing.moves import MoneyMoves
+from deepspace.billing.receipts import ReceiptService
 from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.spool import Spool
 from deepspace.billing.story import MoneyStory
 from deepspace.billing.sweeper import Sweeper
+from deepspace.billing.webhook import PaymentSecret
 from deepspace.billing.writer import LedgerWriter
 from deepspace.kit.clock import Clock, SystemClock
 from deepspace.kit.crypto import KeyRing, Sealer
@@ -47,6 +52,7 @@ class Platform:
     authenticator: Authenticator
     accounts: AccountsService
     billing: BillingService
+    moves: MoneyMoves
     prices: PriceBook
     sweeper: Sweeper
     catalogue: Catalogue
@@ -84,6 +90,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         tokens, Passwords(), ring, clock, session_ttl=timedelta(days=settings.session_days)
     )
     billing = BillingService(settings.currency)
+    moves = MoneyMoves(ring.key("redeem-codes.1"))
     prices = PriceBook(database)
     catalogue = Catalogue(database, sealer)
     channels = ChannelService(sealer, client, catalogue)
@@ -99,6 +106,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         billing,
         prices,
         budgets,
+        BudgetService(),
+        moves,
+        ReceiptService(ring.key("receipts.1"), settings.currency),
+        PaymentSecret(_revealed(settings.payment_webhook_secret)),
+        SystemClock(),
         catalogue,
         channels,
         TraceService(MoneyStory(settings.currency), settings.currency),
@@ -112,6 +124,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         authenticator=authenticator,
         accounts=accounts,
         billing=billing,
+        moves=moves,
         prices=prices,
         sweeper=Sweeper(database, ledger, swept_journal, grace_s=settings.hold_ttl_s / 2),
         catalogue=catalogue,
@@ -119,3 +132,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         chat=chat,
         provided={type(thing): thing for thing in things},
     )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None

@@ -10,6 +10,7 @@ PERMISSIONS: dict[str, str] = {
     "organization:read": "see the organisation, its projects and members",
     "chat:use": "call models",
     "billing:read": "see wallet, transactions and usage",
+    "billing:write": "set budgets and redeem codes",
     "traces:read": "look up what happened in a call",
     "api_keys:read": "list API keys (never their secrets)",
     "api_keys:write": "create and revoke API keys",
@@ -17,7 +18,7 @@ PERMISSIONS: dict[str, str] = {
 }
 
 _MEMBER = frozenset({"organization:read", "chat:use", "billing:read", "traces:read"})
-_ADMIN = _MEMBER | {"api_keys:read", "api_keys:write", "projects:write"}
+_ADMIN = _MEMBER | {"billing:write", "api_keys:read", "api_keys:write", "projects:write"}
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": frozenset(PERMISSIONS),
@@ -34,7 +35,7 @@ API_KEY_PERMISSIONS: frozenset[str] = frozenset(
 OPERATOR_PERMISSIONS: dict[str, str] = {
     "operator:channels": "manage channels to model providers",
     "operator:prices": "publish prices",
-    "operator:wallets": "top up wallets",
+    "operator:wallets": "top up, adjust, freeze and refund; make redeem codes",
     "operator:users": "create users and organisations",
     "operator:traces": "look up every organisation's calls",
 }

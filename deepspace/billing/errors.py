@@ -75,3 +75,29 @@ class LedgerBusy(PlatformError):
 
     status = 503
     code = "ledger_busy"
+
+
+class RefundTooLarge(Conflict):
+    """A refund must be more than zero and at most what was captured and not refunded yet."""
+
+    code = "refund_too_large"
+
+
+class WalletBelowLimit(Conflict):
+    """The wallet already uses more than that limit would allow."""
+
+    code = "wallet_below_limit"
+
+
+class RedeemCodeInvalid(PlatformError):
+    """This code is unknown, used or expired."""
+
+    status = 404
+    code = "redeem_code_invalid"
+
+
+class WebhookRefused(PlatformError):
+    """The event's signature is not valid."""
+
+    status = 401
+    code = "webhook_refused"

@@ -238,3 +238,21 @@ class CallAnswer(Table):
     content_type: Mapped[str] = mapped_column(Text)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW, index=True)
+
+
+class RedeemCode(Table):
+    """A code that can be exchanged once for its amount."""
+
+    __tablename__ = "redeem_codes"
+    __table_args__ = (CheckConstraint("amount_nano > 0", name="amount"), UniqueConstraint("code_hmac"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    code_hmac: Mapped[bytes] = mapped_column(LargeBinary)
+    hint: Mapped[str] = mapped_column(Text)
+    amount_nano: Mapped[int] = mapped_column(BigInteger)
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    expires_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)
+    created_by: Mapped[UUID | None] = mapped_column()
+    redeemed_at: Mapped[datetime | None] = mapped_column(Moment)
+    redeemed_by: Mapped[UUID | None] = mapped_column()

@@ -14,8 +14,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from deepspace.billing.models import CallAnswer, Hold, PriceRow, TransactionRow, UsageRecord, Wallet
 from deepspace.kit.db import Record, Transaction
 
-PAYMENTS = -2
-
 
 class PriceRepository:
     """Prices: platform-wide."""
@@ -80,39 +78,10 @@ class WalletRepository:
         statement = upsert(Wallet).values(org_id=self._org_id, currency=currency)
         await self._tx.execute(statement.on_conflict_do_nothing(index_elements=["org_id"]))
 
-    async def wallet(self, *, lock: bool = False) -> Record | None:
-        """Return the wallet; `lock` holds its row until the transaction ends."""
+    async def wallet(self) -> Record | None:
+        """Return the wallet."""
         query = select(Wallet.__table__).where(Wallet.org_id == self._org_id)
-        if lock:
-            query = query.with_for_update(key_share=True)
         return (await self._tx.execute(query)).one_or_none()
-
-    async def topup(
-        self, wallet_id: int, row_id: UUID, amount_nano: int, ref: str, reason: str, actor: UUID | None
-    ) -> bool:
-        """Book a payment once per `ref`; return whether it was new. The caller holds the wallet's lock."""
-        statement = upsert(TransactionRow).values(
-            id=row_id,
-            org_id=self._org_id,
-            debit_account=PAYMENTS,
-            credit_account=wallet_id,
-            amount_nano=amount_nano,
-            type="topup",
-            ref=ref,
-            reason=reason,
-            actor_id=actor,
-        )
-        statement = statement.on_conflict_do_nothing(index_elements=["type", "ref"]).returning(
-            TransactionRow.id
-        )
-        if (await self._tx.execute(statement)).first() is None:
-            return False
-        await self._tx.execute(
-            update(Wallet)
-            .where(Wallet.id == wallet_id)
-            .values(balance_nano=Wallet.balance_nano + amount_nano, version=Wallet.version + 1)
-        )
-        return True
 
     async def entries(self, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Record]:
         """Return ledger entries, newest first: money that moved, holds that are open, holds that were

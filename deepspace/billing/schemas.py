@@ -112,3 +112,127 @@ class PriceView(BaseModel):
     tiers: list[dict[str, Any]]
     effective_at: datetime
     ends_at: datetime | None
+
+
+class RefundBody(BaseModel):
+    """What to give back of a call."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"reason": "answer was cut off"}})
+
+    amount: Amount | None = Field(None, description="Leave out for all that is left.")
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    organization_id: UUID | None = Field(
+        None, description="Needed only if several organisations used the reference."
+    )
+
+
+class WalletPatch(BaseModel):
+    """What to change about a wallet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    credit_limit: Amount | None = None
+    state: Literal["active", "frozen"] | None = None
+
+
+class RedeemBody(BaseModel):
+    """A code to redeem."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"code": "K7M2P-3QRST-VWXYZ-01234"}}
+    )
+
+    code: Annotated[str, Field(min_length=10, max_length=60)]
+
+
+class RedeemCodesBody(BaseModel):
+    """A lot of redeem codes to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Amount
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    note: Annotated[str, Field(max_length=500)] = ""
+    expires_at: AwareDatetime | None = None
+
+
+class RedeemCodesView(BaseModel):
+    """Codes just made: shown this once."""
+
+    codes: list[str]
+
+
+class BudgetBody(BaseModel):
+    """A budget to set. One exists for each scope and period; setting it again changes its limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scope: Literal["organization", "project", "user", "api_key", "run"]
+    scope_id: UUID | None = Field(None, description="Leave out for the organisation itself.")
+    period: Literal["day", "month", "total"] = Field(description="Days and months begin at midnight UTC.")
+    limit: Amount
+
+
+class BudgetView(BaseModel):
+    """A budget and where it stands in the present period."""
+
+    id: int
+    scope: str
+    scope_id: UUID
+    period: str
+    limit: str
+    spent: str
+    held: str
+    remaining: str
+
+
+class ReceiptView(BaseModel):
+    """A signed receipt; `deepspace audit verify-receipt FILE` checks it without a server."""
+
+    receipt: dict[str, Any]
+    algorithm: Literal["Ed25519"]
+    key_id: str
+    public_key: str
+    signature: str
+
+
+class PaymentData(BaseModel):
+    """What was paid."""
+
+    organization_id: UUID
+    amount: Amount
+    currency: str
+
+
+class PaymentEvent(BaseModel):
+    """A payment provider's event. Only `payment.succeeded` moves money; others are taken note of."""
+
+    type: str
+    data: PaymentData
+
+
+class PriceImportBody(BaseModel):
+    """A price list: `items`, or the same as CSV with the columns model, then a column for each token
+    class."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[PriceBody], Field(max_length=5000)] = []
+    csv: Annotated[str, Field(max_length=2_000_000)] | None = None
+    dry_run: bool = True
+
+
+class PriceChange(BaseModel):
+    """What an import does to one model."""
+
+    model: str
+    action: Literal["new", "change", "same"]
+    before: dict[str, str] | None
+    after: dict[str, str]
+
+
+class PriceImportView(BaseModel):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    changes: list[PriceChange]

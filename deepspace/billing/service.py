@@ -12,7 +12,6 @@ from deepspace.billing.repository import PriceRepository, WalletRepository
 from deepspace.kit.cache import ReadThrough
 from deepspace.kit.db import Database, Record, Transaction
 from deepspace.kit.errors import NotFound, ValidationFailed
-from deepspace.kit.ids import uuid7
 
 
 def price_from_row(row: Record) -> Price:
@@ -68,27 +67,6 @@ class BillingService:
             raise NotFound("This organisation has no wallet.")
         return wallet
 
-    async def topup(
-        self,
-        tx: Transaction,
-        org_id: UUID,
-        *,
-        amount_nano: int,
-        reason: str,
-        actor: UUID | None,
-        ref: str | None = None,
-    ) -> Record:
-        """Book a payment into a wallet, once per `ref`, and return the wallet as it is then."""
-        if amount_nano <= 0:
-            raise ValidationFailed("The amount of a top-up must be more than zero.", param="amount")
-        wallets = WalletRepository(tx, org_id)
-        wallet = await wallets.wallet(lock=True)
-        if wallet is None:
-            raise NotFound("There is no such organisation.")
-        row_id = uuid7()
-        await wallets.topup(wallet.id, row_id, amount_nano, ref or str(row_id), reason, actor)
-        return await self.wallet(tx, org_id)
-
     async def publish_price(
         self,
         tx: Transaction,
@@ -127,6 +105,10 @@ class BillingService:
         if row is None:
             raise NotFound
         return row
+
+    async def current_price(self, tx: Transaction, model: str) -> Record | None:
+        """Return the price of a model now, or None."""
+        return await PriceRepository(tx).current(model)
 
     async def prices(self, tx: Transaction, model: str | None, limit: int) -> Sequence[Record]:
         """Return price versions, newest first."""

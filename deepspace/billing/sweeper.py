@@ -18,6 +18,7 @@ from deepspace.billing.rates import Usage
 from deepspace.billing.repository import PriceRepository, overdue_holds
 from deepspace.billing.service import price_from_row
 from deepspace.kit.db import Database, Record
+from deepspace.kit.failpoints import reach
 from deepspace.kit.log import get_logger
 
 log = get_logger(__name__)
@@ -61,6 +62,7 @@ class Sweeper:
         return sum(await asyncio.gather(*(self._settle(hold) for hold in overdue)))
 
     async def _settle(self, hold: Record) -> int:
+        reach("sweep.before_settle")
         try:
             if hold.progress_output_tokens:
                 await self._capture(hold)

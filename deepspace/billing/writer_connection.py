@@ -14,6 +14,7 @@ from deepspace.billing import batch, batch_sql, single
 from deepspace.billing.ledger import Capture, HoldRequest, Journal, Progress, Release
 from deepspace.billing.writer_queue import Operation
 from deepspace.kit.errors import PlatformError
+from deepspace.kit.failpoints import reach
 from deepspace.kit.log import get_logger
 
 log = get_logger(__name__)
@@ -84,7 +85,9 @@ class WriterConnection:
             if alone and isinstance(ops[0], HoldRequest):
                 # A statement of its own is a transaction of its own. Should its answer be lost, nobody is
                 # told that the hold stands, and the sweeper ends it.
+                _reach(ops, "before")
                 if await single.hold(await self.connect(), ops[0], self._boot_id):
+                    _reach(ops, "after")
                     return [None]
             return await self._transact(ops, progress, renewals, ttl_s)
         except OutcomeUnknown as unknown:
@@ -105,12 +108,14 @@ class WriterConnection:
             if not connection.is_closed():
                 await _roll_back(connection)
             raise
+        _reach(ops, "before")
         try:
             await connection.execute("COMMIT")
         except AWAY:
             connection.terminate()
             self._outcomes = outcomes
             raise OutcomeUnknown(books.xid) from None
+        _reach(ops, "after")
         return outcomes
 
     async def _apply(self, connection: Any, ops: Sequence[Operation]) -> tuple[batch.Books, list[Any]]:
@@ -167,6 +172,13 @@ class WriterConnection:
                 log.error("the outcome of a batch stays unknown", xid=unknown.xid)
                 raise TimeoutError("the outcome of a batch stays unknown")
             await asyncio.sleep(0.1)
+
+
+def _reach(ops: Sequence[Operation], moment: str) -> None:
+    if any(isinstance(op, HoldRequest) for op in ops):
+        reach(f"hold.{moment}_commit")
+    if any(isinstance(op, Capture | Release) for op in ops):
+        reach(f"settle.{moment}_commit")
 
 
 def _decide(books: batch.Books, op: Operation) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepspace.accounts.passwords import MIN_LENGTH
+from deepspace.billing.moves import Authority
 from deepspace.kit.errors import ValidationFailed
 from deepspace.kit.ids import parse_uuid
 from deepspace.kit.money import NotAnAmount, decimal_from_nano, nano
@@ -50,5 +51,5 @@ async def top_up(platform: Platform, organization_id: str, amount: str, reason: 
     except NotAnAmount as error:
         raise ValidationFailed(f"{error}.") from None
     async with platform.database.transaction() as tx:
-        wallet = await platform.billing.topup(tx, org_id, amount_nano=amount_nano, reason=reason, actor=None)
+        wallet = await platform.moves.topup(tx, org_id, amount_nano, Authority(None, reason))
     return {"organization_id": organization_id, "balance": decimal_from_nano(wallet.balance_nano)}

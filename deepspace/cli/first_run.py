@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from deepspace.billing.moves import Authority
 from deepspace.kit.money import micro_per_million, nano
 from deepspace.upstream import local_model
 from deepspace.upstream.service import ServedModel
@@ -37,8 +38,8 @@ async def seed(platform: Platform, data_dir: Path, url: str) -> dict[str, str] |
         org_id = await accounts.create_org(tx, name="My lab", owner_id=user_id)
         project_id = await accounts.create_project(tx, org_id, name="Default")
         await platform.billing.open_wallet(tx, org_id)
-        await platform.billing.topup(
-            tx, org_id, amount_nano=nano(STARTING_BALANCE), reason="starting balance", actor=user_id
+        await platform.moves.topup(
+            tx, org_id, nano(STARTING_BALANCE), Authority(user_id, "starting balance", f"first-run:{org_id}")
         )
         key = await accounts.issue_key(
             tx, org_id, project_id=project_id, name="first key", created_by=user_id

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from deepspace.billing.receipts import ReceiptWrong, verify_receipt
 from deepspace.cli import administration, doctor, supervisor
 from deepspace.cli.gateway import run_gateway
 from deepspace.cli.web_dist import find_web_dist
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 admin = typer.Typer(help="Manage users and wallets from the machine itself.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
+audit = typer.Typer(help="Check what this platform has signed, without a server.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the database, secrets and files live.")]
 
@@ -61,7 +64,7 @@ def up(
     configure_logging(settings.log_level, process="up")
     try:
         asyncio.run(supervisor.up(settings, workers))
-    except supervisor.CannotStart as error:
+    except (supervisor.CannotStart, SettingsWrong) as error:
         _stop(str(error))
 
 
@@ -100,7 +103,10 @@ def migrate() -> None:
     settings = _settings()
     if settings.database_url is None:
         _stop("DEEPSPACE_DATABASE_URL: it is needed here (only `deepspace up` brings its own)")
-    run_migrations(settings.database_url)
+    try:
+        run_migrations(settings.database_url)
+    except SettingsWrong as error:
+        _stop(str(error))
 
 
 @app.command("doctor")
@@ -132,6 +138,21 @@ def openapi(
             raise typer.Exit(1)
     else:
         print(text, end="")
+
+
+@audit.command("verify-receipt")
+def check_receipt(
+    file: Path,
+    public_key: Annotated[
+        str | None, typer.Option(help="The installation's key, from a place you trust.")
+    ] = None,
+) -> None:
+    """Check a receipt of GET /api/receipts/{id}: its signature and its sum. Exits 1 if it does not hold."""
+    try:
+        print(verify_receipt(json.loads(file.read_text()), public_key))
+    except (OSError, json.JSONDecodeError, ReceiptWrong) as error:
+        print(f"deepspace: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 @admin.command("create-user")

@@ -44,7 +44,7 @@ _CHAT_EXAMPLE = {
     "stream": False,
 }
 
-_PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout"}
+_PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout", "/api/webhooks/payments"}
 
 
 def _v1_error(description: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from deepspace.accounts import endpoints as accounts
 from deepspace.audit import endpoints as audit
+from deepspace.billing import admin_endpoints as billing_admin
 from deepspace.billing import endpoints as billing
 from deepspace.upstream import endpoints as upstream
 
@@ -13,6 +14,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
     billing.router,
     audit.router,
-    billing.admin_router,
+    billing_admin.router,
     upstream.router,
 )

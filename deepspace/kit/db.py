@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import MetaData, Row, text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from deepspace.kit.errors import ValidationFailed
+from deepspace.kit.errors import DatabaseUnavailable, ValidationFailed
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -31,6 +32,9 @@ Transaction = AsyncConnection
 
 Record = Row[*tuple[Any, ...]]
 """A row as a repository returns it, with columns as attributes."""
+
+
+_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class Table(DeclarativeBase):
@@ -65,17 +69,20 @@ class Database:
     async def transaction(self) -> AsyncGenerator[Transaction]:
         """Open a transaction: commit at the end of the block, roll back if it raises.
 
-        ValidationFailed for a value that no column takes: text with a NUL in it, a number out of range.
+        ValidationFailed for a value that no column takes (text with a NUL in it, a number out of range),
+        DatabaseUnavailable if the database cannot be reached or does not answer in time.
         """
         try:
             async with self._engine.begin() as connection:
                 yield connection
         except DataError as error:
             raise ValidationFailed("The request has a value that cannot be stored.") from error
+        except _AWAY as error:
+            raise DatabaseUnavailable(headers={"retry-after": "2"}) from error
 
     async def ping(self) -> None:
-        """Raise if the database does not answer."""
-        async with self._engine.connect() as connection:
+        """Raise DatabaseUnavailable if the database does not answer."""
+        async with self.transaction() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:

@@ -97,6 +97,13 @@ class BodyTooLarge(PlatformError):
     code = "body_too_large"
 
 
+class DatabaseUnavailable(PlatformError):
+    """The database does not answer at the moment. Try again shortly."""
+
+    status = 503
+    code = "database_unavailable"
+
+
 class Overloaded(PlatformError):
     """The server is at its limit for the moment; try again shortly."""
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import OperationalError
 
 from deepspace.kit.db import sqlalchemy_url
+from deepspace.settings import SettingsWrong
 
 
 def config(url: str) -> Config:
@@ -24,5 +26,11 @@ def config(url: str) -> Config:
 
 def migrate(url: str) -> None:
     """Bring a database to the newest version; nothing happens if it is there. Safe to call from several
-    places."""
-    command.upgrade(config(url), "head")
+    places. SettingsWrong if it cannot be reached."""
+    try:
+        command.upgrade(config(url), "head")
+    except OperationalError as error:
+        if error.connection_invalidated or error.statement is None:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise SettingsWrong(f"DEEPSPACE_DATABASE_URL: the database cannot be reached: {reason}") from None
+        raise

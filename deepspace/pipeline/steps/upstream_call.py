@@ -15,6 +15,7 @@ import msgspec
 from deepspace.billing.ledger import Ledger, Progress
 from deepspace.billing.rates import Usage
 from deepspace.kit.errors import PlatformError
+from deepspace.kit.failpoints import reach
 from deepspace.kit.sse import SseEvent, SseScanner
 from deepspace.pipeline.exchange import Attempt, Exchange
 from deepspace.upstream.catalogue import Route
@@ -54,6 +55,7 @@ class UpstreamCall:
             response, attempt = await self._answering(x)
         except ClientLeft:
             return
+        reach("call.after_head")
         x.answered_by = attempt.route
         self._watch_client(x, response, attempt.route)
         try:
@@ -126,6 +128,7 @@ class UpstreamCall:
         raise last
 
     async def _post(self, x: Exchange, route: Route) -> Response:
+        reach("call.before_send")
         headers = {"accept": "text/event-stream" if x.call.stream else "application/json"}
         sending = self._client.post(route, "/chat/completions", _body_for(x, route), headers)
         if route.on_disconnect == "drain":
