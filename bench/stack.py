@@ -126,7 +126,11 @@ def running_stack() -> Iterator[Stack]:
             url, secret_key = postgres.url("bench"), secrets.token_hex(32)
             migrate(url)
             org_id, api_key = asyncio.run(_furnished(url, secret_key, upstream_port))
-            environment = {"DEEPSPACE_DATABASE_URL": url, "DEEPSPACE_SECRET_KEY": secret_key}
+            environment = {
+                "DEEPSPACE_DATABASE_URL": url,
+                "DEEPSPACE_SECRET_KEY": secret_key,
+                "DEEPSPACE_DATA_DIR": str(directory),
+            }
             process, _, listener = start_gateway(environment, directory / "gateway.log")
             try:
                 port = listener.getsockname()[1]
