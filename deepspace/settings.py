@@ -81,8 +81,9 @@ def load_settings(environment: Mapping[str, str] = os.environ, **overrides: Any)
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}CONFIG"}
     for name in environment:
         if name.startswith(PREFIX) and name.split("__")[0] not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            stems = [setting.removeprefix(PREFIX) for setting in known]
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), stems, 1)
+            hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
             raise SettingsWrong(f"{name} is not a setting{hint}")
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
