@@ -18,6 +18,9 @@ from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound, ValidationFailed
 from deepspace.kit.ids import uuid7
 
+REFRESH_GRACE = timedelta(seconds=10)
+"""How long the refresh token before the newest one still works: for a page that was left during a refresh."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
@@ -169,6 +172,11 @@ class AccountsService:
         now = self._clock.now()
         if session is None or session.revoked_at is not None or session.expires_at <= now:
             raise SessionExpired
+        if generation == session.generation - 1 and now - session.refreshed_at < REFRESH_GRACE:
+            # The browser left the page before it had the new cookie. It gets the same new token, not another.
+            user = await people.user(session.user_id)
+            if user is not None and user.status == "active":
+                return self._signed_in(user, session_id, session.generation)
         if generation != session.generation:
             await people.revoke_session(session_id, now, "refresh token used twice")
             return None

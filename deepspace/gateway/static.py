@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import secrets
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class _File:
     body: bytes
     content_type: bytes
     variants: tuple[tuple[str, bytes], ...]
+    etag: bytes
 
 
 class StaticFiles:
@@ -47,11 +49,7 @@ class StaticFiles:
         if dist is not None and (dist / "index.html").is_file():
             self._index = (dist / "index.html").read_bytes()
             for path in dist.rglob("*"):
-                if (
-                    path.is_file()
-                    and path.suffix not in {".br", ".gz", ".map"}
-                    and not path.name.startswith(".")
-                ):
+                if path.is_file() and _is_served(path.relative_to(dist)):
                     self._files[f"/{path.relative_to(dist).as_posix()}"] = _read(path)
             self._files.pop("/index.html", None)
 
@@ -68,15 +66,18 @@ class StaticFiles:
         accepted = {
             part.split(";")[0].strip() for part in (header(scope, b"accept-encoding") or "").split(",")
         }
-        cache = _IMMUTABLE if scope["path"].startswith("/assets/") else b"public, max-age=3600"
-        headers = [(b"cache-control", cache), (b"vary", b"accept-encoding")]
+        # Names under /assets/ carry a hash of their content; any other file is asked for again, by its tag.
+        cache = _IMMUTABLE if scope["path"].startswith("/assets/") else b"no-cache"
+        headers = [(b"cache-control", cache), (b"vary", b"accept-encoding"), (b"etag", file.etag)]
+        if (header(scope, b"if-none-match") or "").encode() == file.etag:
+            return await send_whole(send, 304, b"", file.content_type, headers)
         body = file.body
         for name, variant in file.variants:
             if name in accepted:
                 headers.append((b"content-encoding", name.encode()))
                 body = variant
                 break
-        await send_whole(send, 200, body, file.content_type, headers)
+        return await send_whole(send, 200, body, file.content_type, headers)
 
     async def _send_page(self, send: Send) -> None:
         if self._index is None:
@@ -97,4 +98,12 @@ def _read(path: Path) -> _File:
         for name, suffix in _ENCODINGS
         if path.with_name(path.name + suffix).is_file()
     ]
-    return _File(path.read_bytes(), kind.encode(), tuple(variants))
+    body = path.read_bytes()
+    etag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'.encode()
+    return _File(body, kind.encode(), tuple(variants), etag)
+
+
+def _is_served(path: Path) -> bool:
+    """Tell whether a file of the build is for browsers: no variants, no maps, nothing in a dot folder."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and path.suffix not in {".br", ".gz", ".map"}

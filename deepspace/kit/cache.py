@@ -22,7 +22,7 @@ class ReadThrough(Generic[Key, Value]):
         self._max_age_ns = int(max_age_s * 1e9)
         self._max_entries = max_entries
         self._entries: dict[Key, tuple[int, Value]] = {}
-        self._loading: dict[Key, asyncio.Task[Value]] = {}
+        self._loading: dict[Key, asyncio.Future[Value]] = {}
 
     async def get(self, key: Key) -> Value:
         """Return the value for `key`, loading it if it is unknown or too old."""
@@ -31,19 +31,25 @@ class ReadThrough(Generic[Key, Value]):
             return entry[1]
         task = self._loading.get(key)
         if task is None:
-            task = asyncio.ensure_future(self._fetch(key))
+            task = asyncio.ensure_future(self._load(key))
             self._loading[key] = task
-            task.add_done_callback(lambda _: self._loading.pop(key, None))
+            started_ns = time.monotonic_ns()
+            task.add_done_callback(lambda done: self._loaded(key, done, started_ns))
         return await asyncio.shield(task)
 
     def forget(self, key: Key) -> None:
-        """Drop one entry at once."""
+        """Drop one entry at once. What is being loaded just now goes to those who wait, and is not kept."""
         self._entries.pop(key, None)
+        self._loading.pop(key, None)
 
-    async def _fetch(self, key: Key) -> Value:
-        value = await self._load(key)
+    def _loaded(self, key: Key, task: asyncio.Future[Value], started_ns: int) -> None:
+        """Keep a value; its age counts from the moment it was asked for."""
+        if self._loading.get(key) is not task:
+            return
+        del self._loading[key]
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._entries.pop(key, None)
         if len(self._entries) >= self._max_entries:
             self._entries.pop(next(iter(self._entries)))
-        self._entries.pop(key, None)
-        self._entries[key] = (time.monotonic_ns(), value)
-        return value
+        self._entries[key] = (started_ns, task.result())

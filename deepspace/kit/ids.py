@@ -8,7 +8,7 @@ import time
 from uuid import UUID
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
-_TRACEPARENT = re.compile(r"\A[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
 def uuid7() -> UUID:
@@ -27,10 +27,13 @@ def new_trace_id() -> str:
 
 def trace_id_from(traceparent: str | None) -> str | None:
     """Return the trace id of an incoming `traceparent` header, or None if it is absent or malformed."""
-    match = _TRACEPARENT.match(traceparent or "")
-    if match is None or match[1] == "0" * 32 or (traceparent or "").startswith("ff"):
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    if match is None:
         return None
-    return match[1]
+    version, trace_id, parent_id, more = match.groups()
+    if version == "ff" or (version == "00" and more) or not trace_id.strip("0") or not parent_id.strip("0"):
+        return None
+    return trace_id
 
 
 def is_trace_id(text: str) -> bool:

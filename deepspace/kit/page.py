@@ -37,7 +37,7 @@ def decode_cursor(cursor: str) -> tuple[datetime, UUID]:
     try:
         at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return datetime.fromisoformat(at), UUID(row_id)
-    except (ValueError, TypeError, binascii.Error, AttributeError):
+    except (ValueError, TypeError, binascii.Error, AttributeError, RecursionError):
         raise ValidationFailed("The cursor is not one that this server gave.", param="cursor") from None
 
 
