@@ -25,6 +25,7 @@ up: $(STAMP)/local apps/web/dist/.built ## start everything on http://127.0.0.1:
 .PHONY: test
 test: $(STAMP)/dev apps/web/dist/.built $(STAMP)/browser check ## checks, unit, acceptance, chaos (short) and browser tests
 	@$(WITH_NODE) npm test --silent
+	@$(WITH_NODE) npm run --silent budget
 	@$(BIN)/python -m pytest -n $(SHARE) $(ARGS)
 
 .PHONY: check
@@ -45,6 +46,10 @@ fix: $(STAMP)/dev $(STAMP)/npm ## format and repair what a tool can repair
 .PHONY: bench
 bench: $(STAMP)/dev $(STAMP)/local ## measure, and print one JSON (ARGS="--seconds 5")
 	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: chaos
+chaos: $(STAMP)/dev ## the long forms of the ledger and chaos tests (an hour or more)
+	@CHAOS_LONG=1 $(BIN)/python -m pytest -n0 --timeout=7200 tests/billing tests/chaos $(ARGS)
 
 .PHONY: openapi
 openapi: $(STAMP)/runtime $(STAMP)/npm ## regenerate api/openapi.json and the typed client
