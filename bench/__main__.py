@@ -12,11 +12,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import gateway
+from bench import gateway, ledger
 from bench.measure import Options, machine
 
 SUITES: Mapping[str, Callable[[Options], dict[str, object]]] = {
     "gateway": gateway.run,
+    "ledger": ledger.run,
 }
 """Every suite by name. Its result has the field `ok`."""
 
