@@ -74,7 +74,7 @@ class TokenService:
             if not (int(claims["iat"]) - _LEEWAY_S <= now < int(claims["exp"])):
                 raise SessionExpired("The access token has expired; refresh it.")
             return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]))
-        except (JoseError, KeyError, TypeError, ValueError) as error:
+        except (JoseError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Unauthorized("The access token is not valid.") from error
 
     def refresh_token(self, session_id: UUID, generation: int) -> str:
