@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -40,7 +41,12 @@ class Settings(BaseSettings):
     """Everything that can be set from outside. .env.example explains each."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="forbid"
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",  # other programs' names may stand in .env; misspelled names of ours are found below
     )
 
     database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
@@ -68,7 +74,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """First the command line, then the environment, .env, and the TOML file named by DEEPSPACE_CONFIG."""
         sources = (init_settings, env_settings, dotenv_settings)
-        file = os.environ.get(f"{PREFIX}CONFIG")
+        file = os.environ.get(f"{PREFIX}CONFIG") or dotenv_values(".env").get(f"{PREFIX}CONFIG")
         if file is None:
             return sources
         if not Path(file).is_file():
@@ -79,7 +85,7 @@ class Settings(BaseSettings):
 def load_settings(environment: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
     """Return the settings, or raise SettingsWrong with a sentence that names the wrong one."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}CONFIG"}
-    for name in environment:
+    for name in (*environment, *dotenv_values(".env")):
         if name.startswith(PREFIX) and name.split("__")[0] not in known:
             stems = [setting.removeprefix(PREFIX) for setting in known]
             close = difflib.get_close_matches(name.removeprefix(PREFIX), stems, 1)

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=$1
-before=$(date -u -d '14 days ago' +%Y-%m-%d)
+before=$(date -u -d "14 days ago" +%Y-%m-%d)
 for name in runtime local node dev; do
   extra=()
   if [ "$name" = local ]; then extra=(--no-deps); fi

@@ -38,12 +38,12 @@ def _refuse_cross_site(request: Request) -> None:
         raise PermissionDenied("Requests from other sites are refused here.")
 
 
-def _set_cookie(request: Request, response: Response, token: str) -> None:
+def _set_cookie(request: Request, response: Response, token: str, accounts: AccountsService) -> None:
     secure = request.url.scheme == "https"
     response.set_cookie(
         COOKIE_SECURE if secure else COOKIE,
         token,
-        max_age=30 * 24 * 3600,
+        max_age=int(accounts.session_ttl.total_seconds()),
         path=_COOKIE_PATH,
         secure=secure,
         httponly=True,
@@ -80,7 +80,7 @@ async def login(
             user_agent=request.headers.get("user-agent", ""),
             ip=client_ip(request),
         )
-    _set_cookie(request, response, tokens.refresh_token)
+    _set_cookie(request, response, tokens.refresh_token, accounts)
     return _token_view(tokens)
 
 
@@ -95,7 +95,7 @@ async def refresh(request: Request, response: Response, accounts: Accounts, db: 
         tokens = await accounts.refresh(tx, token)
     if tokens is None:
         raise SessionExpired("This session was ended because its refresh token was used twice.")
-    _set_cookie(request, response, tokens.refresh_token)
+    _set_cookie(request, response, tokens.refresh_token, accounts)
     return _token_view(tokens)
 
 

@@ -57,7 +57,7 @@ class AccountsService:
         self._passwords = passwords
         self._pepper = ring.key("api-key-hmac.1")
         self._clock = clock
-        self._session_ttl = session_ttl
+        self.session_ttl = session_ttl
 
     async def create_user(
         self, tx: Transaction, *, email: str, name: str, password: str, is_operator: bool = False
@@ -156,7 +156,7 @@ class AccountsService:
             ip=ip,
             created_at=now,
             refreshed_at=now,
-            expires_at=refresh_expiry(now, self._session_ttl),
+            expires_at=refresh_expiry(now, self.session_ttl),
         )
         return self._signed_in(user, session_id, 1)
 
@@ -183,7 +183,7 @@ class AccountsService:
         user = await people.user(session.user_id)
         if user is None or user.status != "active":
             raise SessionExpired
-        await people.rotate_session(session_id, generation + 1, now, refresh_expiry(now, self._session_ttl))
+        await people.rotate_session(session_id, generation + 1, now, refresh_expiry(now, self.session_ttl))
         return self._signed_in(user, session_id, generation + 1)
 
     async def logout(self, tx: Transaction, token: str) -> UUID | None:

@@ -7,7 +7,8 @@ input tokens up, other rates hold for the whole call (the long-context rule of s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from deepspace.kit.money import (
     PICO_PER_NANO,
@@ -24,6 +25,11 @@ _FALLBACK: dict[str, str] = {
     **dict.fromkeys(INPUT_CLASSES, "input"),
     **dict.fromkeys(OUTPUT_CLASSES, "output"),
 }
+
+
+_counts = attrgetter(*TOKEN_CLASSES)
+_input_counts = attrgetter(*INPUT_CLASSES)
+_output_counts = attrgetter(*OUTPUT_CLASSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +50,17 @@ class Usage:
 
     def counts(self) -> dict[str, int]:
         """Return the classes that occur."""
-        found = ((item.name, getattr(self, item.name)) for item in fields(self))
-        return {name: count for name, count in found if count}
+        return {name: count for name, count in zip(TOKEN_CLASSES, _counts(self), strict=True) if count}
 
     @property
     def input_total(self) -> int:
         """All tokens that went in."""
-        return sum(getattr(self, name) for name in INPUT_CLASSES)
+        return sum(_input_counts(self))
 
     @property
     def output_total(self) -> int:
         """All tokens that came out."""
-        return sum(getattr(self, name) for name in OUTPUT_CLASSES)
+        return sum(_output_counts(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ async def _start(
     settings = with_data_dir(settings)
     await asyncio.to_thread(migrate, settings.database_url or "")
     host, port = listener.getsockname()[:2]
-    url = f"http://{host if ':' not in host else f'[{host}]'}:{port}"
+    url = f"http://{_reachable_host(host)}:{port}"
     model_port = _free_port() if local_model.is_installed() else None
     platform = wire(settings)
     try:
@@ -198,6 +198,13 @@ async def _start_postgres(running: _Up, settings: Settings) -> None:
     except TimeoutError as error:
         raise CannotStart(str(error)) from None
     await asyncio.to_thread(postgres.create_database, DATABASE)
+
+
+def _reachable_host(host: str) -> str:
+    """Return the address by which this machine reaches a listener: "every address" is none to connect to."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -19,13 +19,21 @@ TEMPLATE_TOKENS = 512
 preambles."""
 
 
+MEDIA_TOKENS = 50_000
+"""Most input tokens that an image, a file or audio named in a request comes to with any provider known."""
+
+_MEDIA_MARKS = (b'"image_url"', b'"input_audio"', b'"file"')
+
+
 def input_bound(body: bytes) -> int:
-    """Return an upper bound of the input tokens of a text request.
+    """Return an upper bound of the input tokens of a request.
 
     A byte-level tokenizer makes at most one token of a UTF-8 byte, and the JSON around a text is longer than
-    the marks a chat template puts there; what a template adds on its own is bounded by TEMPLATE_TOKENS.
+    the marks a chat template puts there; what a template adds on its own is bounded by TEMPLATE_TOKENS. Media
+    may stand elsewhere and only be named in the body: each mention counts MEDIA_TOKENS.
     """
-    return len(body) + TEMPLATE_TOKENS
+    media = sum(body.count(mark) for mark in _MEDIA_MARKS)
+    return len(body) + TEMPLATE_TOKENS + media * MEDIA_TOKENS
 
 
 class BudgetHold:
