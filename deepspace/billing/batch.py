@@ -173,7 +173,8 @@ def capture(books: Books, request: Capture) -> Captured:
         if counter is not None:
             counter.spent += captured
             counter.changed = True
-    state.state, state.captured = "captured", captured
+    state.state, state.captured, state.answer = "captured", captured, request.answer
+    books.references[state.org_id, state.billing_ref_id] = state
     books.settled.append(state)
     books.captures.append(request)
     if captured:

@@ -132,9 +132,10 @@ async def read(connection: Any, holds: Sequence[HoldRequest], ends: Sequence[Cap
     if given:
         for row in await connection.fetch(_REFERENCES, [org for org, _ in given], [ref for _, ref in given]):
             state = _hold_state(row)
+            state = books.holds.setdefault(state.id, state)
             if row["status"] is not None:
                 state.answer = StoredAnswer(row["status"], row["content_type"], row["body"])
-            books.references[state.org_id, state.billing_ref_id] = books.holds.setdefault(state.id, state)
+            books.references[state.org_id, state.billing_ref_id] = state
     budgets = sorted({budget for op in holds for budget in op.budget_ids})
     counters = sorted({counter for state in books.holds.values() for counter in state.counter_ids})
     if budgets or counters:

@@ -31,6 +31,8 @@ def encode(op: Capture | Release, journal: Journal) -> str:
         if op.answer is not None:
             body = base64.b64encode(op.answer.body).decode()
             fields["answer"] = [op.answer.status, op.answer.content_type, body]
+    elif op.expired:
+        fields["expired"] = True
     return msgspec.json.encode(fields).decode()
 
 
@@ -40,7 +42,7 @@ def decode(line: str, journal: Journal) -> Capture | Release:
     org_id, hold_id = UUID(fields["org_id"]), UUID(fields["hold_id"])
     rows = tuple(journal.decode(row) for row in fields["journal"])
     if fields["op"] == "release":
-        return Release(org_id, hold_id, rows)
+        return Release(org_id, hold_id, rows, fields.get("expired", False))
     answer = fields.get("answer")
     return Capture(
         org_id=org_id,
