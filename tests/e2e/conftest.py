@@ -136,6 +136,20 @@ def axe_violations(page: Page) -> list[str]:
     ]
 
 
+Shoot = Callable[[str], None]
+
+
+def take_screenshot(page: Page, title: str, folder: Path) -> None:
+    """Save a screenshot: in `folder`, or where E2E_SCREENSHOTS says."""
+    wish = os.environ.get("E2E_SCREENSHOTS", "")
+    if wish == "1" and title in KEPT:
+        folder = Path(__file__).parent / "screenshots"
+    elif wish not in {"", "1"}:
+        folder = Path(wish)
+    folder.mkdir(exist_ok=True)
+    page.screenshot(path=folder / f"{title}.png", animations="disabled")
+
+
 @pytest.fixture(scope="package")
 def browser(live: Any) -> Iterator[Browser]:
     """Chromium, only while tests of this folder run: Playwright keeps an event loop running in this thread.
@@ -201,14 +215,5 @@ def app(request: pytest.FixtureRequest, live: Any) -> App:
 @pytest.fixture
 def shoot(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], None]:
     """Takes a screenshot under this name."""
-    wish = os.environ.get("E2E_SCREENSHOTS", "")
     name = "guest" if "guest" in request.fixturenames else "page"
-
-    def take(title: str) -> None:
-        folder = Path(wish or tmp_path)
-        if wish == "1":
-            folder = Path(__file__).parent / "screenshots" if title in KEPT else tmp_path
-        folder.mkdir(exist_ok=True)
-        request.getfixturevalue(name).screenshot(path=folder / f"{title}.png", animations="disabled")
-
-    return take
+    return lambda title: take_screenshot(request.getfixturevalue(name), title, tmp_path)

@@ -222,7 +222,7 @@ def test_formulas_tables_and_code_are_typeset(page: Page, app: App, shoot: Shoot
     expect(answer).to_contain_text("costs about $2,000; asking 1,600 costs $8,000")
     page.mouse.move(5, 400)
     page.wait_for_timeout(300)
-    shoot("chat-light-en")
+    shoot("chat-rich-light-en")
     assert axe_violations(page) == []
 
 
