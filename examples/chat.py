@@ -3,7 +3,7 @@
 python3 examples/chat.py KEY "Say hello." [MODEL] [URL]
 """
 
-# ruff: noqa: T201 - this program is there to print
+
 from __future__ import annotations
 
 import json
@@ -15,13 +15,13 @@ import urllib.request
 def ask(url: str, key: str, model: str, question: str) -> None:
     """Ask, and print the answer, its cost and its trace id."""
     body = {"model": model, "messages": [{"role": "user", "content": question}]}
-    request = urllib.request.Request(  # noqa: S310 - the address is the user's own
+    request = urllib.request.Request(
         f"{url}/v1/chat/completions",
         data=json.dumps(body).encode(),
         headers={"authorization": f"Bearer {key}", "content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request) as response:  # noqa: S310
+        with urllib.request.urlopen(request) as response:
             answer = json.load(response)
             trace_id = response.headers["x-trace-id"]
     except urllib.error.HTTPError as error:
