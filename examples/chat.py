@@ -3,7 +3,6 @@
 python3 examples/chat.py KEY "Say hello." [MODEL] [URL]
 """
 
-
 from __future__ import annotations
 
 import json

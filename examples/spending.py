@@ -3,7 +3,6 @@
 python3 examples/spending.py [.deepspace/first-run.json]
 """
 
-
 from __future__ import annotations
 
 import json
