@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Recovered:
     lines: list[str]
     damaged: int
 
+    def set_aside(self) -> None:
+        """Keep a copy for a person to look at, under the name `….damaged`."""
+        self.path.with_suffix(".damaged").write_bytes(self.path.read_bytes())
+
 
 class SpoolFull(OSError):
     """The line could not be written to disk."""
@@ -41,27 +46,33 @@ class Spool:
         self._directory = directory
         self._path = directory / f"{boot_id}.spool"
         self._descriptor: int | None = None
+        self._lock = threading.Lock()
 
     def append(self, line: str) -> None:
         """Write a line and return once it is on disk; SpoolFull if it cannot be."""
         data = _frame(line)
         try:
-            descriptor = self._opened()
-            start = os.lseek(descriptor, 0, os.SEEK_END)
-            try:
-                _write_all(descriptor, data)
-                os.fsync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, start)  # no half line stays
-                raise
+            with self._lock:
+                self._append(data)
         except OSError as error:
             raise SpoolFull(error.errno, f"the spool cannot be written: {error.strerror}") from error
 
+    def _append(self, data: bytes) -> None:
+        descriptor = self._opened()
+        start = os.lseek(descriptor, 0, os.SEEK_END)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, start)  # no half line stays
+            raise
+
     def clear(self) -> None:
         """Forget every line: the database has them."""
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.fsync(self._descriptor)
+        with self._lock:
+            if self._descriptor is not None:
+                os.ftruncate(self._descriptor, 0)
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Let go of the file; an empty one is removed."""
@@ -80,31 +91,48 @@ class Spool:
         for path in sorted(self._directory.glob("*.spool")):
             if path == self._path:
                 continue
-            descriptor = os.open(path, os.O_RDWR)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
+                descriptor = os.open(path, os.O_RDWR)
+            except FileNotFoundError:  # another process has adopted it
                 continue
             try:
+                if not _take(descriptor, path):
+                    continue
                 recovered = read_spool(path)
                 if recovered.damaged:
                     log.error("spool has damaged lines", path=path.name, damaged=recovered.damaged)
-                    path.with_suffix(".damaged").write_bytes(path.read_bytes())
+                    recovered.set_aside()
                 yield recovered
                 path.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
 
     def _opened(self) -> int:
+        """Return the open file. It gets its name only when it is locked, or an adopter could take it away."""
         if self._descriptor is None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            directory = os.open(self._directory, os.O_RDONLY)
-            os.fsync(directory)
-            os.close(directory)
+            unnamed = self._path.with_suffix(".new")
+            descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                unnamed.rename(self._path)
+                directory = os.open(self._directory, os.O_RDONLY)
+                os.fsync(directory)
+                os.close(directory)
+            except OSError:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
         return self._descriptor
+
+
+def _take(descriptor: int, path: Path) -> bool:
+    """Lock a file; False if its owner lives, or another adopter has removed it meanwhile."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _frame(line: str) -> bytes:

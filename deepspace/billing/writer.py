@@ -149,24 +149,43 @@ class LedgerWriter:
     async def _put_on_spool(self, waiting: Waiting) -> None:
         if isinstance(waiting.op, Capture | Release) and not waiting.spooled:
             line = spooling.encode(waiting.op, self._journal)
+            waiting.spooled = True  # before the line is written, or `_tell` could clear it away meanwhile
+            self._spooled += 1
             try:
                 await asyncio.to_thread(self._spool.append, line)
             except OSError:
                 log.exception("settlement is neither in the database nor on the spool yet")
+                self._off_spool(waiting)
                 return
-            waiting.spooled = True
-            self._spooled += 1
+            if not waiting.spooled and self._spooled == 0:
+                self._spool.clear()  # it was committed while its line was written
             if not waiting.future.done():
                 waiting.future.set_result(None)
+
+    def _off_spool(self, waiting: Waiting) -> None:
+        """Count a settlement off the spool; the last one clears it."""
+        if waiting.spooled:
+            waiting.spooled = False
+            self._spooled -= 1
+            if self._spooled == 0:
+                self._spool.clear()
 
     async def _adopt(self) -> None:
         """Take up settlements that dead processes left on their spools."""
         for recovered in self._spool.adopt_orphans():
             log.warning("spool adopted", path=recovered.path.name, settlements=len(recovered.lines))
-            for line in recovered.lines:
-                op = spooling.decode(line, self._journal)
-                with suppress(HoldNotOpen):  # it was written before its process died
-                    await self._submit(op)
+            taken_up = [await self._take_up(line) for line in recovered.lines]
+            if not all(taken_up):
+                recovered.set_aside()
+
+    async def _take_up(self, line: str) -> bool:
+        try:
+            with suppress(HoldNotOpen):  # it was written before its process died
+                await self._submit(spooling.decode(line, self._journal))
+        except Exception:
+            log.exception("a settlement of a spool cannot be taken up")
+            return False
+        return True
 
     async def _run(self) -> None:
         while not (self._closing and not len(self._queue)):
@@ -205,10 +224,7 @@ class LedgerWriter:
     def _tell(self, waiting: Waiting, outcome: Any) -> None:
         """Resolve the future of an operation that was committed, or refused."""
         op, refused = waiting.op, isinstance(outcome, PlatformError)
-        if waiting.spooled:
-            self._spooled -= 1
-            if self._spooled == 0:
-                self._spool.clear()
+        self._off_spool(waiting)
         if isinstance(op, HoldRequest) and not refused and outcome is None:
             if waiting.future.done():  # its caller was refused, or is gone, before it was committed
                 self._submit(Release(op.org_id, op.id)).add_done_callback(_seen)
