@@ -18,7 +18,7 @@ from deepspace.billing.errors import (
     ReferenceReused,
     WalletFrozen,
 )
-from deepspace.billing.ledger import Capture, Captured, HoldRequest, Release, Replay, StoredAnswer
+from deepspace.billing.ledger import Capture, Captured, Clamped, HoldRequest, Release, Replay, StoredAnswer
 
 
 @dataclass(slots=True)
@@ -49,6 +49,11 @@ class CounterState:
     held: int
     spent: int
     changed: bool = False
+
+    @property
+    def left(self) -> int:
+        """What a new call can hold under this budget."""
+        return self.limit - self.spent - self.held
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ class Books:
     captures: list[Capture] = field(default_factory=list[Capture])
 
 
-def hold(books: Books, request: HoldRequest) -> Replay | None:
+def hold(books: Books, request: HoldRequest) -> Replay | Clamped | None:
     """Set money aside in the wallet and in every budget that applies, or raise and change nothing."""
     earlier = books.references.get((request.org_id, request.billing_ref_id))
     if earlier is not None:
@@ -109,18 +114,14 @@ def hold(books: Books, request: HoldRequest) -> Replay | None:
         raise InsufficientFunds("This organisation has no wallet.")
     if not wallet.active:
         raise WalletFrozen
-    if wallet.available < request.amount_nano:
-        raise InsufficientFunds
     counters = [
         books.current_counter[budget] for budget in request.budget_ids if budget in books.current_counter
     ]
-    for counter in counters:
-        if counter.spent + counter.held + request.amount_nano > counter.limit:
-            raise BudgetExceeded
-    wallet.frozen += request.amount_nano
+    amount = _affordable(wallet, counters, request)
+    wallet.frozen += amount
     wallet.changed = True
     for counter in counters:
-        counter.held += request.amount_nano
+        counter.held += amount
         counter.changed = True
     state = HoldState(
         request.id,
@@ -129,14 +130,28 @@ def hold(books: Books, request: HoldRequest) -> Replay | None:
         request.billing_ref_id,
         request.request_hash,
         "held",
-        request.amount_nano,
+        amount,
         0,
         tuple(counter.id for counter in counters),
     )
     books.holds[state.id] = state
     books.references[request.org_id, request.billing_ref_id] = state
     books.opened.append((request, state))
-    return None
+    return Clamped(amount) if amount < request.amount_nano else None
+
+
+def _affordable(wallet: WalletState, counters: list[CounterState], request: HoldRequest) -> int:
+    """Return what is to be set aside: all that was asked for, or less if the caller agreed; else refuse."""
+    if wallet.available >= request.amount_nano and all(
+        counter.left >= request.amount_nano for counter in counters
+    ):
+        return request.amount_nano
+    room = min([wallet.available, *(counter.left for counter in counters)])
+    if request.at_least_nano is not None and room >= request.at_least_nano:
+        return room
+    if wallet.available < (request.at_least_nano or request.amount_nano):
+        raise InsufficientFunds
+    raise BudgetExceeded
 
 
 def _again(earlier: HoldState, request: HoldRequest) -> Replay:

@@ -210,7 +210,7 @@ async def _write_opened(connection: Any, books: Books, boot_id: UUID) -> None:
         [request.request_hash for request in requests],
         [request.model for request in requests],
         [request.price_id for request in requests],
-        [request.amount_nano for request in requests],
+        [state.amount for state in states],
         [request.ttl_s for request in requests],
         [request.estimated_input_tokens for request in requests],
         boot_id,
@@ -265,3 +265,15 @@ async def write_progress(connection: Any, steps: Sequence[Progress]) -> None:
 async def renew(connection: Any, hold_ids: Sequence[UUID], ttl_s: float) -> None:
     """Push back the expiry of open holds that their owner still works on."""
     await connection.execute(_RENEW, list(hold_ids), ttl_s)
+
+
+async def stands(connection: Any, opened: Sequence[UUID], ended: Sequence[UUID]) -> bool:
+    """Tell whether these holds are there, and whether those have ended."""
+    return await connection.fetchval(
+        """
+        SELECT (SELECT count(*) FROM holds WHERE id = ANY($1::uuid[])) = cardinality($1::uuid[])
+           AND NOT EXISTS (SELECT 1 FROM holds WHERE id = ANY($2::uuid[]) AND state = 'held')
+        """,
+        list(opened),
+        list(ended),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from deepspace.billing.invariants import CHECKS
+from deepspace.billing.reconciliation import wrong_costs
 from deepspace.billing.repository import forget_answers
 from deepspace.kit.db import Database
 from deepspace.kit.log import get_logger
@@ -12,6 +13,7 @@ from deepspace.kit.log import get_logger
 log = get_logger(__name__)
 
 KEEP_ANSWERS = timedelta(hours=24)
+RECOMPUTED = 2_000
 
 
 async def check_invariants(database: Database) -> list[str]:
@@ -25,6 +27,10 @@ async def check_invariants(database: Database) -> list[str]:
                 log.error(
                     "invariant of the books is broken", invariant=check.name, rows=count, text=check.text
                 )
+        wrong = await wrong_costs(tx, RECOMPUTED)
+    if wrong:
+        broken.append("cost")
+        log.error("recorded cost is not tokens × price", calls=[str(call) for call in wrong[:20]])
     return broken
 
 

@@ -19,6 +19,9 @@ UsageSource = Literal["reported", "estimated", "checkpoint"]
 class HoldRequest:
     """Money to set aside for one call. `ttl_s` is counted by the database's clock.
 
+    With `at_least_nano` a caller agrees to less than `amount_nano` when that is all there is: Clamped then
+    says how much was set aside.
+
     `reference_given` says that the client chose `billing_ref_id` (or an Idempotency-Key): an earlier call
     with it is then looked for. `budget_ids` are the budgets that apply, all checked and held in the same
     decision.
@@ -38,6 +41,7 @@ class HoldRequest:
     ttl_s: float
     estimated_input_tokens: int = 0
     reference_given: bool = False
+    at_least_nano: int | None = None
     budget_ids: tuple[int, ...] = ()
 
 
@@ -48,6 +52,13 @@ class StoredAnswer:
     status: int
     content_type: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Clamped:
+    """Less was set aside than asked for, as the caller had agreed to."""
+
+    amount_nano: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +119,8 @@ class Ledger(Protocol):
     """Holds and their ends. Every method returns only after COMMIT (or, for settlements while the database is
     away, after the spool file was flushed to disk)."""
 
-    async def hold(self, request: HoldRequest) -> Replay | None:
-        """Set money aside; a Replay if the call was made before.
+    async def hold(self, request: HoldRequest) -> Replay | Clamped | None:
+        """Set money aside; a Replay if the call was made before, Clamped if less was set aside as agreed.
 
         Raises InsufficientFunds, BudgetExceeded, WalletFrozen, CallInProgress, ReferenceReused,
         LedgerBusy or LedgerUnavailable; then nothing was set aside.

@@ -105,6 +105,22 @@ class Price:
         )
         return nano_from_pico(pico + self.per_call_nano * PICO_PER_NANO)
 
+    def output_within(self, amount_nano: int, max_input_tokens: int) -> int:
+        """Return how many output tokens `amount_nano` pays for at most, after the input: bound_nano turned
+        round."""
+        if self.bound_nano(max_input_tokens, 0) > amount_nano:
+            return 0
+        low, high = 0, 1
+        while self.bound_nano(max_input_tokens, high) <= amount_nano and high < 2**40:
+            low, high = high, high * 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.bound_nano(max_input_tokens, middle) <= amount_nano:
+                low = middle
+            else:
+                high = middle
+        return low
+
     def per_million(self) -> dict[str, str]:
         """Return the stated rates as decimal prices per million tokens."""
         return {name: decimal_from_price(rate) for name, rate in self.rates.items()}

@@ -33,6 +33,10 @@ class PriceRepository:
             await self._tx.execute(select(PriceRow.__table__).where(PriceRow.id == price_id))
         ).one_or_none()
 
+    async def all(self) -> Sequence[Record]:
+        """Return every version of every price."""
+        return (await self._tx.execute(select(PriceRow.__table__))).all()
+
     async def prices(self, model: str | None, limit: int) -> Sequence[Record]:
         """Return versions, newest first."""
         query = select(PriceRow.__table__).order_by(PriceRow.id.desc()).limit(limit)
@@ -167,6 +171,12 @@ async def overdue_holds(tx: Transaction, limit: int) -> Sequence[Record]:
         .order_by(Hold.wallet_id)
         .limit(limit)
     )
+    return (await tx.execute(query)).all()
+
+
+async def newest_usage(tx: Transaction, limit: int) -> Sequence[Record]:
+    """Return the newest usage records of all organisations; call ids are in order of time."""
+    query = select(UsageRecord.__table__).order_by(UsageRecord.hold_id.desc()).limit(limit)
     return (await tx.execute(query)).all()
 
 

@@ -47,13 +47,13 @@ u AS (
   SELECT id, org_id, trace_id, model, $5, price_id, $6, $7, $8, $9, $10, $11::jsonb, $2, $12 FROM h)
 UPDATE wallets SET balance_nano = balance_nano - h.captured_nano, frozen_nano = frozen_nano - h.amount_nano,
                    version = version + 1
-FROM h WHERE wallets.id = h.wallet_id RETURNING h.captured_nano
+FROM h WHERE wallets.id = h.wallet_id RETURNING h.captured_nano, pg_current_xact_id()::text
 """
 
 
 async def hold(connection: Any, request: HoldRequest, boot_id: UUID) -> bool:
     """Set money aside; False if the plain case does not apply and nothing was done."""
-    if request.reference_given or request.budget_ids:
+    if request.reference_given or request.budget_ids or request.at_least_nano is not None:
         return False
     found = await connection.fetchval(
         _HOLD,
@@ -75,12 +75,13 @@ async def hold(connection: Any, request: HoldRequest, boot_id: UUID) -> bool:
     return found is not None
 
 
-async def capture(connection: Any, request: Capture) -> Captured | None:
-    """Settle a hold on an open transaction; None if the plain case does not apply and nothing was done."""
+async def capture(connection: Any, request: Capture) -> tuple[Captured, str] | None:
+    """Settle a hold on an open transaction and return the transaction's id with the result; None if the plain
+    case does not apply and nothing was done."""
     if request.answer is not None:
         return None
     counts = request.usage.counts()
-    captured = await connection.fetchval(
+    row = await connection.fetchrow(
         _CAPTURE,
         request.hold_id,
         request.cost_nano,
@@ -92,4 +93,4 @@ async def capture(connection: Any, request: Capture) -> Captured | None:
         request.source,
         request.org_id,
     )
-    return Captured(captured, request.cost_nano - captured) if captured is not None else None
+    return (Captured(row[0], request.cost_nano - row[0]), row[1]) if row is not None else None

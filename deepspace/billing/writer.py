@@ -17,7 +17,16 @@ import asyncpg
 
 from deepspace.billing import spooling
 from deepspace.billing.errors import HoldNotOpen, LedgerBusy, LedgerUnavailable
-from deepspace.billing.ledger import Capture, Captured, HoldRequest, Journal, Progress, Release, Replay
+from deepspace.billing.ledger import (
+    Capture,
+    Captured,
+    Clamped,
+    HoldRequest,
+    Journal,
+    Progress,
+    Release,
+    Replay,
+)
 from deepspace.billing.spool import Spool
 from deepspace.billing.writer_connection import AWAY, WriterConnection
 from deepspace.billing.writer_queue import Note, Operation, Waiting, WriterQueue
@@ -95,7 +104,7 @@ class LedgerWriter:
             raise LedgerUnavailable
         await self._submit(Note(()))
 
-    async def hold(self, request: HoldRequest) -> Replay | None:
+    async def hold(self, request: HoldRequest) -> Replay | Clamped | None:
         """Set money aside; see Ledger.hold."""
         if self._away or self._closing:
             raise LedgerUnavailable(headers={"retry-after": "2"})
@@ -225,7 +234,7 @@ class LedgerWriter:
         """Resolve the future of an operation that was committed, or refused."""
         op, refused = waiting.op, isinstance(outcome, PlatformError)
         self._off_spool(waiting)
-        if isinstance(op, HoldRequest) and not refused and outcome is None:
+        if isinstance(op, HoldRequest) and not refused and not isinstance(outcome, Replay):
             if waiting.future.done():  # its caller was refused, or is gone, before it was committed
                 self._submit(Release(op.org_id, op.id)).add_done_callback(_seen)
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 from uuid import UUID
 
 import asyncpg
@@ -41,6 +41,10 @@ class OutcomeUnknown(Exception):
         self.xid = xid
 
 
+class NotWritable(asyncpg.PostgresError):
+    """An operation has a value that no column takes. It is refused; the database is not away."""
+
+
 class WriterConnection:
     """One connection; opened again when it was lost."""
 
@@ -69,9 +73,12 @@ class WriterConnection:
         return self._connection
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; drop it if the database does not answer."""
         if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=2)
+            try:
+                await self._connection.close(timeout=2)
+            except (*AWAY, asyncpg.PostgresError):
+                self._connection.terminate()
 
     async def execute(
         self, ops: Sequence[Operation], progress: Sequence[Progress], renewals: Sequence[UUID], ttl_s: float
@@ -92,6 +99,10 @@ class WriterConnection:
             return await self._transact(ops, progress, renewals, ttl_s)
         except OutcomeUnknown as unknown:
             return await self._resolve(unknown, ops, progress, renewals, ttl_s)
+        except asyncpg.InterfaceError as error:
+            if isinstance(error, ValueError):  # the driver's own DataError, which it has no public name for
+                raise NotWritable(str(error)) from error
+            raise
 
     async def _transact(
         self, ops: Sequence[Operation], progress: Sequence[Progress], renewals: Sequence[UUID], ttl_s: float
@@ -120,10 +131,11 @@ class WriterConnection:
 
     async def _apply(self, connection: Any, ops: Sequence[Operation]) -> tuple[batch.Books, list[Any]]:
         if len(ops) == 1 and isinstance(ops[0], Capture):
-            captured = await single.capture(connection, ops[0])
-            if captured is not None:
+            found = await single.capture(connection, ops[0])
+            if found is not None:
+                captured, xid = found
                 await self._journal.append(connection, ops[0].journal)
-                return batch.Books(), [captured]
+                return batch.Books(xid), [captured]
         holds = [op for op in ops if isinstance(op, HoldRequest)]
         ends = [op for op in ops if isinstance(op, Capture | Release)]
         books = await batch_sql.read(connection, holds, ends) if holds or ends else batch.Books()
@@ -157,6 +169,7 @@ class WriterConnection:
         log.warning("the answer to COMMIT was lost, asking", xid=unknown.xid)
         deadline = asyncio.get_running_loop().time() + 30
         while True:
+            connection = None
             try:
                 connection = await self.connect()
                 state = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", unknown.xid)
@@ -164,14 +177,26 @@ class WriterConnection:
                 state = "unreachable"
             except asyncpg.PostgresError:
                 state = "aborted"  # an id from the future: the server was restored from before it
-            if state == "committed":
+            if state == "committed" and await self._stands(connection, ops, outcomes):
                 return outcomes
-            if state in {"aborted", None}:
+            if state in {"committed", "aborted", None}:
                 return await self.execute(ops, progress, renewals, ttl_s)
             if asyncio.get_running_loop().time() > deadline:
                 log.error("the outcome of a batch stays unknown", xid=unknown.xid)
                 raise TimeoutError("the outcome of a batch stays unknown")
             await asyncio.sleep(0.1)
+
+    async def _stands(self, connection: Any, ops: Sequence[Operation], outcomes: Sequence[Any]) -> bool:
+        """See that what was decided is there: after a crash PostgreSQL may give an id that never reached its
+        log to another transaction, and that one was committed."""
+        done = [op for op, outcome in zip(ops, outcomes, strict=True) if not isinstance(outcome, PlatformError)]
+        opened = [op.id for op, found in zip(ops, outcomes, strict=True) if _is_new(op, found)]
+        ended = [op.hold_id for op in done if isinstance(op, Capture | Release)]
+        return await batch_sql.stands(connection, opened, ended)
+
+
+def _is_new(op: Operation, outcome: Any) -> TypeGuard[HoldRequest]:
+    return isinstance(op, HoldRequest) and outcome is None
 
 
 def _reach(ops: Sequence[Operation], moment: str) -> None:

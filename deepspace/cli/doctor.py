@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepspace.billing.invariants import CHECKS
+from deepspace.billing.reconciliation import wrong_costs
 from deepspace.kit.errors import PlatformError
 from deepspace.settings import Settings
 from deepspace.upstream import local_model
 from deepspace.wiring import wire
+
+RECOMPUTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ async def examine(settings: Settings) -> list[Finding]:
                 findings.append(
                     Finding(check.name, broken == 0, check.text if not broken else f"{broken} broken")
                 )
+            wrong = await wrong_costs(tx, RECOMPUTED)
+            text = f"the newest {RECOMPUTED} usage records cost what their tokens come to"
+            findings.append(Finding("cost", not wrong, text if not wrong else f"{len(wrong)} do not"))
     except (PlatformError, OSError) as error:
         findings.append(Finding("database", False, str(error)))
     finally:

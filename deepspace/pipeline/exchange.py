@@ -115,6 +115,7 @@ class Exchange:
     started_ns: int
     encoder: Encoder
     reference: str | None = None
+    clamp: bool = False
     presence: Presence = field(default_factory=Presence)
 
     # auth
@@ -132,6 +133,7 @@ class Exchange:
     hold_nano: int = 0
     estimated_input_tokens: int = 0
     replay: Replay | None = None
+    clamped_to: int | None = None
     max_output_tokens: int = 0
 
     # upstream_call

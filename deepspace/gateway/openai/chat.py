@@ -119,6 +119,7 @@ class ChatCompletions:
             started_ns=started_ns,
             encoder=self._encoder,
             reference=_reference(scope),
+            clamp=header(scope, b"x-deepspace-clamp") == "affordable",
         )
         delivery = self._pipeline.start(x)
         watcher = asyncio.create_task(_watch(receive, x))
@@ -161,6 +162,8 @@ def _billing_headers(x: Exchange) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-billing-ref-id", x.billing_ref_id.encode()))
     if x.cost_nano is not None:
         headers.append((b"x-cost", decimal_from_nano(x.cost_nano).encode()))
+    if x.clamped_to is not None:
+        headers.append((b"x-deepspace-clamped", f"max_tokens={x.clamped_to}".encode()))
     if x.replay is not None:
         headers.append((b"idempotent-replayed", b"true"))
     return headers

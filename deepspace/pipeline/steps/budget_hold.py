@@ -6,7 +6,7 @@ import hashlib
 
 from deepspace.billing.budgets import BudgetBook
 from deepspace.billing.errors import AnswerNotKept
-from deepspace.billing.ledger import HoldRequest, Ledger
+from deepspace.billing.ledger import Clamped, HoldRequest, Ledger, Replay
 from deepspace.billing.service import PriceBook
 from deepspace.kit.errors import ValidationFailed
 from deepspace.kit.ids import uuid7
@@ -56,7 +56,8 @@ class BudgetHold:
         price = await self._prices.require(x.call.model)
         limit = max(route.max_output_tokens for route in x.routes)
         max_output = min(x.call.max_tokens, limit) if x.call.max_tokens is not None else limit
-        amount = price.bound_nano(input_bound(x.call.body), max_output * x.call.choices)
+        bound = input_bound(x.call.body)
+        amount = price.bound_nano(bound, max_output * x.call.choices)
         if amount > MAX_NANO:
             raise ValidationFailed("The request is larger than any wallet can hold.", param="max_tokens")
         key_id = x.principal.key.id if x.principal.key is not None else None
@@ -74,7 +75,7 @@ class BudgetHold:
         x.estimated_input_tokens = min(
             estimate_tokens(x.call.body.decode(errors="replace")), input_bound(x.call.body)
         )
-        replay = await self._ledger.hold(
+        held = await self._ledger.hold(
             HoldRequest(
                 id=hold_id,
                 org_id=x.org_id,
@@ -90,16 +91,20 @@ class BudgetHold:
                 ttl_s=self._hold_ttl_s,
                 estimated_input_tokens=x.estimated_input_tokens,
                 reference_given=x.reference is not None,
+                at_least_nano=price.bound_nano(bound, x.call.choices) if x.clamp else None,
                 budget_ids=budget_ids,
             )
         )
         x.billing_ref_id = billing_ref_id
-        if replay is not None:
-            if replay.answer is None:
+        if isinstance(held, Replay):
+            if held.answer is None:
                 raise AnswerNotKept
-            x.replay, x.cost_nano = replay, replay.captured_nano
-            x.note(self.name, "billing.replayed", hold_id=str(replay.hold_id))
+            x.replay, x.cost_nano = held, held.captured_nano
+            x.note(self.name, "billing.replayed", hold_id=str(held.hold_id))
             return
+        if isinstance(held, Clamped):
+            amount = held.amount_nano
+            max_output = x.clamped_to = price.output_within(amount, bound) // x.call.choices
         x.price, x.max_output_tokens = price, max_output
         x.hold_id, x.hold_nano = hold_id, amount
         x.kept = [] if x.reference is not None and x.call.stream else None
