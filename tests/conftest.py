@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from deepspace.kit.embedded_postgres import THROW_AWAY, EmbeddedPostgres
 from deepspace.migrations import migrate
@@ -17,6 +19,7 @@ from deepspace.testing.fake_upstream import FakeUpstream
 from tests.support.live import Live, start_live
 from tests.support.network import forbid_outside_network
 
+TOGETHER = ("acceptance/test_up.py",)
 _DIRECTORY = "TEST_POSTGRES_DIRECTORY"
 _running: list[tuple[subprocess.Popen[bytes], Path]] = []
 
@@ -37,6 +40,19 @@ def pytest_configure(config: pytest.Config) -> None:
     postgres.wait_ready()
     os.environ[_DIRECTORY] = str(postgres.data_dir)
     _running.append((process, directory))
+
+
+class TogetherScheduling(LoadScopeScheduling):
+    """Spreads tests one by one, but keeps the files of TOGETHER whole: they share what is dear to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return file if file.endswith(TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
+    """Choose how tests are spread over workers."""
+    return TogetherScheduling(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -27,7 +27,7 @@ def test_a_wallet_that_can_hold_exactly_k_calls_admits_exactly_k(live: Live) -> 
     k = 7
     live.channel(
         {"model": "race-hang", "upstream_model": "fake-hang"},
-        timeouts={"connect_s": 2, "first_byte_s": 1.5, "idle_s": 1, "total_s": 5},
+        timeouts={"connect_s": 2, "first_byte_s": 0.7, "idle_s": 1, "total_s": 5},
     )
     amount = hold_of_one(live, "race-hang")
     tenant = live.tenant(balance=str(amount * k))

@@ -26,8 +26,10 @@ def routes(prefix: str) -> list[tuple[str, str]]:
 
 ORG_ROUTES = routes("/api/organizations/{org}")
 ADMIN_ROUTES = routes("/api/admin/")
-OWN_ROUTES = [("GET", "/api/me"), ("GET", "/api/organizations"), ("GET", "/api/traces/{trace_id}")]
-PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout"}
+PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout", "/api/webhooks/payments"}
+OWN_ROUTES = [
+    route for route in routes("/api/") if route not in ORG_ROUTES + ADMIN_ROUTES and route[1] not in PUBLIC
+]
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +77,7 @@ def test_there_are_routes_to_try() -> None:
     """The lists come from the OpenAPI document: an empty one would make every test below pass."""
     assert len(ORG_ROUTES) >= 7
     assert len(ADMIN_ROUTES) >= 6
-    listed = {path for _, path in (*ORG_ROUTES, *ADMIN_ROUTES, *OWN_ROUTES)} | PUBLIC
-    assert {path for path in PATHS if path.startswith("/api/")} == listed
+    assert {"/api/me", "/api/organizations", "/api/traces/{trace_id}"} <= {path for _, path in OWN_ROUTES}
 
 
 @pytest.mark.parametrize(("method", "path"), [*ORG_ROUTES, *ADMIN_ROUTES, *OWN_ROUTES])

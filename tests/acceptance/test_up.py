@@ -21,10 +21,7 @@ from deepspace.upstream import local_model
 from tests.support.live import as_
 from tests.support.up import Up, deepspace, free_port, gone, wait
 
-pytestmark = [
-    pytest.mark.xdist_group("up"),
-    pytest.mark.skipif(not local_model.is_installed(), reason="the extra `local` is not installed"),
-]
+pytestmark = pytest.mark.skipif(not local_model.is_installed(), reason="the extra `local` is not installed")
 
 MODEL = local_model.MODEL
 RATES = {"input": Decimal("0.05e-6"), "output": Decimal("0.2e-6")}
