@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -165,21 +165,22 @@ class WriterConnection:
         """Ask PostgreSQL what became of the transaction; run the batch again if it was not committed."""
         outcomes = self._outcomes
         if unknown.xid is None:
-            return await self._transact(ops, progress, renewals, ttl_s)
+            return await self.execute(ops, progress, renewals, ttl_s)
         log.warning("the answer to COMMIT was lost, asking", xid=unknown.xid)
         deadline = asyncio.get_running_loop().time() + 30
         while True:
-            connection = None
             try:
                 connection = await self.connect()
                 state = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", unknown.xid)
+                if state == "committed" and not await self._stands(connection, ops, outcomes):
+                    state = "aborted"
             except AWAY:
                 state = "unreachable"
             except asyncpg.PostgresError:
                 state = "aborted"  # an id from the future: the server was restored from before it
-            if state == "committed" and await self._stands(connection, ops, outcomes):
+            if state == "committed":
                 return outcomes
-            if state in {"committed", "aborted", None}:
+            if state in {"aborted", None}:
                 return await self.execute(ops, progress, renewals, ttl_s)
             if asyncio.get_running_loop().time() > deadline:
                 log.error("the outcome of a batch stays unknown", xid=unknown.xid)
@@ -189,14 +190,14 @@ class WriterConnection:
     async def _stands(self, connection: Any, ops: Sequence[Operation], outcomes: Sequence[Any]) -> bool:
         """See that what was decided is there: after a crash PostgreSQL may give an id that never reached its
         log to another transaction, and that one was committed."""
-        done = [op for op, outcome in zip(ops, outcomes, strict=True) if not isinstance(outcome, PlatformError)]
-        opened = [op.id for op, found in zip(ops, outcomes, strict=True) if _is_new(op, found)]
-        ended = [op.hold_id for op in done if isinstance(op, Capture | Release)]
+        opened: list[UUID] = []
+        ended: list[UUID] = []
+        for op, outcome in zip(ops, outcomes, strict=True):
+            if isinstance(op, HoldRequest) and outcome is None:
+                opened.append(op.id)
+            elif isinstance(op, Capture | Release) and not isinstance(outcome, PlatformError):
+                ended.append(op.hold_id)
         return await batch_sql.stands(connection, opened, ended)
-
-
-def _is_new(op: Operation, outcome: Any) -> TypeGuard[HoldRequest]:
-    return isinstance(op, HoldRequest) and outcome is None
 
 
 def _reach(ops: Sequence[Operation], moment: str) -> None:
