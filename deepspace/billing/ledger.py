@@ -139,6 +139,10 @@ class Ledger(Protocol):
         """Note how far a call has come; nothing happens if its hold has ended."""
         ...
 
+    def abandon(self, hold_id: UUID) -> None:
+        """Stop renewing a hold that cannot be settled here: the sweeper settles it once it has expired."""
+        ...
+
     async def note(self, journal: Sequence[Any]) -> None:
         """Write journal rows of a call that never had a hold."""
         ...

@@ -29,6 +29,12 @@ def _rate(text: str) -> str:
     return text
 
 
+def _not_negative(text: str) -> str:
+    if nano(_amount(text)) < 0:
+        raise ValueError("the amount must not be negative")
+    return text
+
+
 Amount = Annotated[str, Field(max_length=40, examples=["12.5"]), AfterValidator(_amount)]
 Rate = Annotated[str, Field(max_length=40, examples=["0.15"]), AfterValidator(_rate)]
 
@@ -96,7 +102,7 @@ class PriceBody(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=200)]
     currency: str | None = None
     per_million: dict[str, Rate] = Field(description="Price per million tokens, by token class.")
-    per_call: Amount = "0"
+    per_call: Annotated[str, Field(max_length=40), AfterValidator(_not_negative)] = "0"
     tiers: Annotated[list[TierBody], Field(max_length=20)] = []
     effective_at: AwareDatetime | None = Field(None, description="When it takes effect; leave out for now.")
 

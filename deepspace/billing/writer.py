@@ -127,6 +127,10 @@ class LedgerWriter:
         """Note how far a call has come, with the next batch; nobody waits for it."""
         self._queue.note_progress(progress)
 
+    def abandon(self, hold_id: UUID) -> None:
+        """Stop renewing a hold; see Ledger.abandon."""
+        self._open.discard(hold_id)
+
     async def note(self, journal: Sequence[Any]) -> None:
         """Write journal rows without money."""
         await self._submit(Note(journal))

@@ -51,7 +51,9 @@ class Gateway:
         self._body_limit = platform.settings.max_body_mib * 1024 * 1024
         self._v1: Mapping[str, Mapping[str, App]] = {
             "/v1/chat/completions": {
-                "POST": ChatCompletions(platform.chat, platform.clock, self._body_limit)
+                "POST": ChatCompletions(
+                    platform.chat, platform.authenticator, platform.clock, self._body_limit
+                )
             },
             "/v1/models": {"GET": models},
         }

@@ -24,6 +24,7 @@ from deepspace.accounts.authenticator import Authenticator
 from deepspace.billing.budgets import BudgetBook
 from deepspace.billing.ledger import Ledger
 from deepspace.billing.service import PriceBook
+from deepspace.pipeline.exchange import Exchange
 from deepspace.pipeline.registry import PluginStep
 from deepspace.pipeline.runner import Pipeline
 from deepspace.pipeline.settle import Settle
@@ -50,6 +51,11 @@ def chat_pipeline(
     plugins: Sequence[PluginStep] = (),
 ) -> Pipeline:
     """Return the request path of chat calls."""
+
+    def abandon(x: Exchange) -> None:
+        if x.hold_id is not None:
+            ledger.abandon(x.hold_id)
+
     return Pipeline(
         before=[
             Auth(authenticator),
@@ -62,5 +68,6 @@ def chat_pipeline(
             AuditStep(),
         ],
         settle=Settle(ledger),
+        abandon=abandon,
         plugins=plugins,
     )

@@ -6,7 +6,7 @@ promise: nothing stands before auth, nothing between the call and the capture, n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -39,7 +39,7 @@ class CallStep(Protocol):
 
     name: str
 
-    def __call__(self, x: Exchange) -> AsyncIterator[bytes]:
+    def __call__(self, x: Exchange) -> AsyncGenerator[bytes]:
         """Yield the bytes for the client as they come; a JSON answer is put on the exchange instead."""
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.log import get_logger, trace_id_var
@@ -18,6 +19,10 @@ from deepspace.pipeline.exchange import Exchange
 from deepspace.pipeline.registry import CallStep, PluginStep, Step, check_order, place
 
 log = get_logger(__name__)
+
+SETTLE_S = 15.0
+"""How long a stopping process waits for settlements under way; the ledger puts them on its spool after
+two."""
 
 
 class Pipeline:
@@ -29,15 +34,19 @@ class Pipeline:
         call: CallStep,
         after: Sequence[Step],
         settle: Callable[[Exchange], Awaitable[None]],
+        abandon: Callable[[Exchange], None],
         plugins: Sequence[PluginStep] = (),
     ) -> None:
-        """Check the order; `settle` commits what `after` prepared."""
+        """Check the order; `settle` commits what `after` prepared; `abandon` gives up on a call that cannot
+        be."""
         check_order([*(step.name for step in before), call.name, *(step.name for step in after)])
         self.before = place(before, plugins)
         self.call = call
         self.after = tuple(after)
         self._settle = settle
+        self._abandon = abandon
         self._running: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[None]] = set()
 
     def start(self, x: Exchange) -> Delivery:
         """Start a call and return where its frames will appear."""
@@ -60,16 +69,19 @@ class Pipeline:
             for task in late:
                 task.cancel()
             if late:
-                await asyncio.wait(late, timeout=timeout_s)
+                await asyncio.wait(late, timeout=SETTLE_S)
+        if self._finishing:
+            await asyncio.wait(self._finishing, timeout=SETTLE_S)
 
     async def _run(self, x: Exchange, delivery: Delivery) -> None:
         trace_id_var.set(x.trace_id)
         try:
             await self._before(x)
             if x.replay is None and not x.presence.gone.is_set():
-                async for frame in self.call(x):
-                    keep(x, frame)
-                    await delivery.put(frame)
+                async with aclosing(self.call(x)) as frames:
+                    async for frame in frames:
+                        keep(x, frame)
+                        await delivery.put(frame)
         except PlatformError as error:
             x.error = error
         except asyncio.CancelledError:
@@ -80,7 +92,10 @@ class Pipeline:
             log.exception("call failed unexpectedly")
             x.error = PlatformError()
         finally:
-            await asyncio.shield(asyncio.ensure_future(self._finish(x, delivery)))
+            finishing = asyncio.ensure_future(self._finish(x, delivery))
+            self._finishing.add(finishing)
+            finishing.add_done_callback(self._finishing.discard)
+            await asyncio.shield(finishing)
 
     async def _before(self, x: Exchange) -> None:
         for step in self.before:
@@ -105,7 +120,9 @@ class Pipeline:
             log.warning("call not settled", code=error.code, billing_ref_id=x.billing_ref_id)
             x.error = x.error or error
         except Exception:
+            # A fault of ours: the hold stays, nobody renews it any more, and the sweeper settles it.
             log.exception("call not settled", billing_ref_id=x.billing_ref_id)
+            self._abandon(x)
             x.error = x.error or PlatformError()
         finally:
             delivery.close(x.error)

@@ -282,6 +282,14 @@ async def bad_utf8(request: web.Request, entry: Received) -> web.StreamResponse:
     return stream.response
 
 
+async def at_once(request: web.Request, entry: Received) -> web.StreamResponse:
+    """Send two words and an error in one piece."""
+    word = b'data: {"choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
+    async with _Stream(request, entry) as stream:
+        await stream.raw(word + word + b'data: {"error":{"message":"fell over"}}\n\n')
+    return stream.response
+
+
 def status(code: int, headers: dict[str, str] | None = None) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Return a behaviour that answers with an error status."""
 
@@ -305,6 +313,7 @@ BEHAVIOURS: dict[str, Callable[[web.Request, Received], Awaitable[web.StreamResp
     "fake-html": html,
     "fake-error-event": error_event,
     "fake-bad-utf8": bad_utf8,
+    "fake-at-once": at_once,
     "fake-400": status(400),
     "fake-401": status(401),
     "fake-429": status(429, {"retry-after": "7"}),

@@ -151,6 +151,7 @@ def test_a_price_of_the_future_changes_nothing_yet(live: Live, operator: str) ->
         {"per_million": {"input": "1e99"}},
         {"per_million": {"water": "1"}},
         {"per_call": "0.0000000001"},
+        {"per_call": "-1"},
         {"currency": "EUR"},
         {"currency": "nonsense"},
         {"model": ""},

@@ -151,3 +151,11 @@ def test_a_failed_stream_ends_with_json_that_any_client_can_read(live: Live) -> 
     assert name == "error"
     assert set(json.loads(data)["error"]) == {"message", "type", "code", "param", "trace_id"}
     assert "the fake model fell over" in json.loads(data)["error"]["message"]
+
+
+def test_text_that_came_with_the_error_in_one_piece_is_delivered_and_charged(live: Live) -> None:
+    before = live.balance()
+    heard = listen(live, "fake-at-once", "hi")
+    assert heard.text == "word word "
+    assert live.trace(heard.headers["x-trace-id"])["state"] == "captured"
+    assert live.balance() < before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -40,6 +40,7 @@ class Recording:
     def __init__(self, **acts: Callable[[Exchange], Awaitable[None]]) -> None:
         self.ran: list[str] = []
         self.acts = acts
+        self.abandoned: list[Exchange] = []
 
     def step(self, name: str) -> Any:
         """Return a step of that name."""
@@ -56,21 +57,21 @@ class Recording:
 
         return Step()
 
-    def pipeline(self, call: Callable[[Exchange], AsyncIterator[bytes]]) -> Pipeline:
+    def pipeline(self, call: Callable[[Exchange], AsyncGenerator[bytes]]) -> Pipeline:
         """Return a pipeline of such steps around `call`."""
         recording = self
 
         class Call:
             name = "upstream_call"
 
-            async def __call__(self, x: Exchange) -> AsyncIterator[bytes]:
+            async def __call__(self, x: Exchange) -> AsyncGenerator[bytes]:
                 recording.ran.append("upstream_call")
                 async for frame in call(x):
                     yield frame
 
         before = [self.step(name) for name in ("auth", "policy", "budget_hold")]
         after = [self.step(name) for name in ("usage_capture", "audit")]
-        return Pipeline(before, Call(), after, self.step("settle"))
+        return Pipeline(before, Call(), after, self.step("settle"), self.abandoned.append)
 
 
 def exchange() -> Exchange:
@@ -93,7 +94,7 @@ BEFORE = ["auth", "policy", "budget_hold"]
 AFTER = ["usage_capture", "audit", "settle"]
 
 
-async def two_frames(x: Exchange) -> AsyncIterator[bytes]:
+async def two_frames(x: Exchange) -> AsyncGenerator[bytes]:
     """Answer well."""
     yield b"one"
     yield b"two"
@@ -142,7 +143,7 @@ async def test_an_accident_in_a_step_is_an_internal_error_that_says_nothing_of_i
 
 @pytest.mark.parametrize("error", [UpstreamError("broken"), RuntimeError("broken")])
 async def test_a_call_that_breaks_delivers_what_came_before_and_settles(error: Exception) -> None:
-    async def breaking(_: Exchange) -> AsyncIterator[bytes]:
+    async def breaking(_: Exchange) -> AsyncGenerator[bytes]:
         yield b"one"
         raise error
 
@@ -194,7 +195,7 @@ async def test_a_client_that_leaves_in_the_middle_changes_nothing_for_the_books(
     gate = asyncio.Event()
     taken: list[bytes] = []
 
-    async def slowly(_: Exchange) -> AsyncIterator[bytes]:
+    async def slowly(_: Exchange) -> AsyncGenerator[bytes]:
         yield b"one"
         await gate.wait()
         for frame in (b"two", b"three"):
@@ -215,7 +216,7 @@ async def test_a_client_that_leaves_in_the_middle_changes_nothing_for_the_books(
 
 
 async def test_a_drain_waits_for_calls_under_way_and_ends_those_that_take_too_long() -> None:
-    async def for_ever(_: Exchange) -> AsyncIterator[bytes]:
+    async def for_ever(_: Exchange) -> AsyncGenerator[bytes]:
         yield b"one"
         await asyncio.sleep(60)
 
@@ -247,3 +248,42 @@ async def test_a_settlement_under_way_is_not_cut_off_by_a_cancellation() -> None
     task.cancel()
     await finished(delivery)
     assert settled == ["committed"]
+
+
+async def slowly(_: Exchange) -> None:
+    await asyncio.sleep(0.05)
+
+
+async def test_a_drain_of_no_time_still_settles() -> None:
+    async def for_ever(_: Exchange) -> AsyncGenerator[bytes]:
+        yield b"one"
+        await asyncio.sleep(60)
+
+    recording = Recording(usage_capture=slowly)
+    pipeline = recording.pipeline(for_ever)
+    await pipeline.start(exchange()).started()
+    await pipeline.drain(0)
+    assert recording.ran[-3:] == AFTER
+
+
+async def test_a_drain_waits_for_a_settlement_whose_call_was_cancelled() -> None:
+    recording = Recording(usage_capture=slowly)
+    pipeline = recording.pipeline(two_frames)
+    pipeline.start(exchange())
+    await asyncio.sleep(0.02)
+    [task] = [task for task in asyncio.all_tasks() if task.get_name().startswith("call ")]
+    task.cancel()
+    await pipeline.drain(1)
+    assert recording.ran[-3:] == AFTER
+
+
+async def test_a_call_that_cannot_be_settled_is_given_up_for_the_sweeper() -> None:
+    async def fails(_: Exchange) -> None:
+        raise ZeroDivisionError
+
+    recording = Recording(usage_capture=fails)
+    x = exchange()
+    delivery = recording.pipeline(two_frames).start(x)
+    assert [frame async for frame in delivery.frames(1)] == [b"one", b"two"]
+    assert delivery.error is not None
+    assert recording.abandoned == [x]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from deepspace.accounts.authenticator import Authenticator
 from deepspace.billing.ledger import StoredAnswer
 from deepspace.gateway.asgi import Receive, Scope, Send, header, read_body, send_json, send_whole
 from deepspace.gateway.openai.encode import OpenAIEncoder
@@ -96,9 +97,12 @@ def _param(message: str) -> str | None:
 class ChatCompletions:
     """The endpoint."""
 
-    def __init__(self, pipeline: Pipeline, clock: Clock, max_body_bytes: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, authenticator: Authenticator, clock: Clock, max_body_bytes: int
+    ) -> None:
         """Run calls through this pipeline."""
         self._pipeline = pipeline
+        self._authenticator = authenticator
         self._clock = clock
         self._max_body_bytes = max_body_bytes
         self._encoder = OpenAIEncoder()
@@ -107,11 +111,13 @@ class ChatCompletions:
         """Answer one request; refusals are raised, failures after the first frame are events in the
         stream."""
         started_ns, started_at = self._clock.monotonic_ns(), self._clock.now()
+        credential = bearer(lambda name: header(scope, name.encode()))
+        await self._authenticator.principal(credential)  # before a byte of the body is read
         call = parse_chat(await read_body(scope, receive, self._max_body_bytes))
         x = Exchange(
             trace_id=scope["state"]["trace_id"],
             path=scope["path"],
-            credential=bearer(lambda name: header(scope, name.encode())),
+            credential=credential,
             wanted_project=header(scope, b"x-deepspace-project"),
             call=call,
             clock=self._clock,

@@ -6,7 +6,7 @@ Before the first byte a failing channel is left for the next; after it a failure
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -49,7 +49,7 @@ class UpstreamCall:
         self._ledger = ledger
         self._drain_s = drain_timeout.total_seconds()
 
-    async def __call__(self, x: Exchange) -> AsyncIterator[bytes]:
+    async def __call__(self, x: Exchange) -> AsyncGenerator[bytes]:
         """Yield frames of a stream; put a JSON answer on the exchange. Writes attempts, usage, delivered."""
         try:
             response, attempt = await self._answering(x)
@@ -200,13 +200,19 @@ async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIte
     async for chunk in response.chunks():
         _received(x, attempt, chunk)
         frames: list[bytes] = []
-        for event in scanner.feed(chunk):
-            if event.data == b"[DONE]":
-                done = True
-            elif event.data:
-                finished |= _take(x, event, frames)
-        if frames:
+        fault: PlatformError | None = None
+        try:
+            for event in scanner.feed(chunk):
+                if event.data == b"[DONE]":
+                    done = True
+                elif event.data:
+                    finished |= _take(x, event, frames)
+        except PlatformError as error:
+            fault = error
+        if frames:  # what came in one piece with a fault is delivered: it is charged
             yield b"".join(frames)
+        if fault is not None:
+            raise fault
     rest = scanner.finish()
     if rest is not None and rest.data != b"[DONE]":
         frames = []

@@ -249,6 +249,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/organizations/{org}/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Budgets of an organisation
+         * @description List budgets with what they have spent and hold in the present period.
+         */
+        get: operations["budgets_api_organizations__org__budgets_get"];
+        put?: never;
+        /**
+         * Set a budget
+         * @description Set a limit on spending. It is hard: checked with the wallet in the same decision, under any race.
+         */
+        post: operations["set_budget_api_organizations__org__budgets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/budgets/{budget}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a budget
+         * @description Remove a budget; calls under way are not touched.
+         */
+        delete: operations["remove_budget_api_organizations__org__budgets__budget__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeem a code
+         * @description Exchange a code for its amount, once, and return the wallet.
+         */
+        post: operations["redeem_api_organizations__org__redeem_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/receipts/{billing_ref_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Receipt of a call
+         * @description Return the signed receipt of a captured call of one of the caller's organisations.
+         */
+        get: operations["receipt_api_receipts__billing_ref_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Payment event (Standard Webhooks)
+         * @description Book a payment that a provider reports. Signed, within five minutes, counted once by `webhook-id`.
+         */
+        post: operations["payment_event_api_webhooks_payments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/traces/{trace_id}": {
         parameters: {
             query?: never;
@@ -291,6 +395,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/wallets/{organization}/adjustments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Adjust a wallet
+         * @description Correct a balance; a negative amount takes money away, as far as it is available.
+         */
+        post: operations["adjust_api_admin_wallets__organization__adjustments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/wallets/{organization}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set a credit limit, freeze a wallet
+         * @description Change what the wallet may do; a frozen wallet admits no new call, calls under way are settled.
+         */
+        patch: operations["change_wallet_api_admin_wallets__organization__patch"];
+        trace?: never;
+    };
+    "/api/admin/transactions/{billing_ref_id}/refund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refund a call
+         * @description Give back what a call cost, or a part of it; never more than was captured.
+         */
+        post: operations["refund_api_admin_transactions__billing_ref_id__refund_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/redeem-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make redeem codes
+         * @description Make a lot of codes of one amount. They are in this answer and nowhere else.
+         */
+        post: operations["make_codes_api_admin_redeem_codes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/prices": {
         parameters: {
             query?: never;
@@ -309,6 +493,26 @@ export interface paths {
          * @description Publish a price. Versions are never changed; the one in force ends when the new one begins.
          */
         post: operations["publish_price_api_admin_prices_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/prices/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import a price list
+         * @description Publish what differs from the prices in force, all or nothing; `dry_run` (the default) only tells.
+         */
+        post: operations["import_prices_api_admin_prices_import_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -383,6 +587,58 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * BudgetBody
+         * @description A budget to set. One exists for each scope and period; setting it again changes its limit.
+         */
+        BudgetBody: {
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "organization" | "project" | "user" | "api_key" | "run";
+            /**
+             * Scope Id
+             * @description Leave out for the organisation itself.
+             */
+            scope_id?: string | null;
+            /**
+             * Period
+             * @description Days and months begin at midnight UTC.
+             * @enum {string}
+             */
+            period: "day" | "month" | "total";
+            /**
+             * Limit
+             * @example 12.5
+             */
+            limit: string;
+        };
+        /**
+         * BudgetView
+         * @description A budget and where it stands in the present period.
+         */
+        BudgetView: {
+            /** Id */
+            id: number;
+            /** Scope */
+            scope: string;
+            /**
+             * Scope Id
+             * Format: uuid
+             */
+            scope_id: string;
+            /** Period */
+            period: string;
+            /** Limit */
+            limit: string;
+            /** Spent */
+            spent: string;
+            /** Held */
+            held: string;
+            /** Remaining */
+            remaining: string;
+        };
         /**
          * ChannelBody
          * @description A channel to create.
@@ -712,6 +968,16 @@ export interface components {
             /** Projects */
             projects: components["schemas"]["ProjectView"][];
         };
+        /** Page[BudgetView] */
+        Page_BudgetView_: {
+            /** Items */
+            items: components["schemas"]["BudgetView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
         /** Page[ChannelView] */
         Page_ChannelView_: {
             /** Items */
@@ -800,7 +1066,6 @@ export interface components {
             /**
              * Per Call
              * @default 0
-             * @example 12.5
              */
             per_call: string;
             /**
@@ -813,6 +1078,56 @@ export interface components {
              * @description When it takes effect; leave out for now.
              */
             effective_at?: string | null;
+        };
+        /**
+         * PriceChange
+         * @description What an import does to one model.
+         */
+        PriceChange: {
+            /** Model */
+            model: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "new" | "change" | "same";
+            /** Before */
+            before: {
+                [key: string]: string;
+            } | null;
+            /** After */
+            after: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * PriceImportBody
+         * @description A price list: `items`, or the same as CSV with the columns model, then a column for each token
+         *     class.
+         */
+        PriceImportBody: {
+            /**
+             * Items
+             * @default []
+             */
+            items: components["schemas"]["PriceBody"][];
+            /** Csv */
+            csv?: string | null;
+            /**
+             * Dry Run
+             * @default true
+             */
+            dry_run: boolean;
+        };
+        /**
+         * PriceImportView
+         * @description What an import did, or would do.
+         */
+        PriceImportView: {
+            /** Dry Run */
+            dry_run: boolean;
+            /** Changes */
+            changes: components["schemas"]["PriceChange"][];
         };
         /**
          * PriceView
@@ -855,6 +1170,90 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * ReceiptView
+         * @description A signed receipt; `deepspace audit verify-receipt FILE` checks it without a server.
+         */
+        ReceiptView: {
+            /** Receipt */
+            receipt: {
+                [key: string]: unknown;
+            };
+            /**
+             * Algorithm
+             * @constant
+             */
+            algorithm: "Ed25519";
+            /** Key Id */
+            key_id: string;
+            /** Public Key */
+            public_key: string;
+            /** Signature */
+            signature: string;
+        };
+        /**
+         * RedeemBody
+         * @description A code to redeem.
+         * @example {
+         *       "code": "K7M2P-3QRST-VWXYZ-01234"
+         *     }
+         */
+        RedeemBody: {
+            /** Code */
+            code: string;
+        };
+        /**
+         * RedeemCodesBody
+         * @description A lot of redeem codes to make.
+         */
+        RedeemCodesBody: {
+            /**
+             * Amount
+             * @example 12.5
+             */
+            amount: string;
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Expires At */
+            expires_at?: string | null;
+        };
+        /**
+         * RedeemCodesView
+         * @description Codes just made: shown this once.
+         */
+        RedeemCodesView: {
+            /** Codes */
+            codes: string[];
+        };
+        /**
+         * RefundBody
+         * @description What to give back of a call.
+         * @example {
+         *       "reason": "answer was cut off"
+         *     }
+         */
+        RefundBody: {
+            /**
+             * Amount
+             * @description Leave out for all that is left.
+             */
+            amount?: string | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Organization Id
+             * @description Needed only if several organisations used the reference.
+             */
+            organization_id?: string | null;
         };
         /**
          * TierBody
@@ -1176,6 +1575,16 @@ export interface components {
             name: string;
             /** Is Operator */
             is_operator: boolean;
+        };
+        /**
+         * WalletPatch
+         * @description What to change about a wallet.
+         */
+        WalletPatch: {
+            /** Credit Limit */
+            credit_limit?: string | null;
+            /** State */
+            state?: ("active" | "frozen") | null;
         };
         /**
          * WalletView
@@ -1784,6 +2193,195 @@ export interface operations {
             };
         };
     };
+    budgets_api_organizations__org__budgets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BudgetView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_budget_api_organizations__org__budgets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_budget_api_organizations__org__budgets__budget__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budget: number;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redeem_api_organizations__org__redeem_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedeemBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    receipt_api_receipts__billing_ref_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                billing_ref_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiptView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment_event_api_webhooks_payments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     trace_api_traces__trace_id__get: {
         parameters: {
             query?: never;
@@ -1818,7 +2416,10 @@ export interface operations {
     topup_api_admin_wallets__organization__topups_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a retry safe: once per key. */
+                "idempotency-key"?: string | null;
+            };
             path: {
                 organization: string;
             };
@@ -1837,6 +2438,150 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WalletView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    adjust_api_admin_wallets__organization__adjustments_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe: once per key. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                organization: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TopupBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_wallet_api_admin_wallets__organization__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WalletPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refund_api_admin_transactions__billing_ref_id__refund_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe: once per key. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                billing_ref_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefundBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_codes_api_admin_redeem_codes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedeemCodesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RedeemCodesView"];
                 };
             };
             /** @description A problem. */
@@ -1903,6 +2648,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PriceView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_prices_api_admin_prices_import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceImportBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceImportView"];
                 };
             };
             /** @description A problem. */
