@@ -34,6 +34,7 @@ check: $(STAMP)/dev $(STAMP)/npm ## format, lint, types, import law, caps, gener
 	@$(BIN)/lint-imports --no-cache --verbose > $(VENV)/lint-imports.log 2>&1 || { cat $(VENV)/lint-imports.log; exit 1; }
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/python -m deepspace openapi --check api/openapi.json
+	@$(WITH_NODE) npm run --silent gen:api -- --check
 	@$(WITH_NODE) npm run --silent lint && $(WITH_NODE) npm run --silent typecheck
 	@echo "check: everything is in order"
 
