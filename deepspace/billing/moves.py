@@ -80,7 +80,7 @@ class MoneyMoves:
         if not 0 < amount <= left:
             raise RefundTooLarge
         await repository.add_refund(hold, amount)
-        await self._book(repository, wallet, "refund", REVENUE, amount, by, hold.id)
+        await self._book(repository, wallet, "refund", REVENUE, amount, by=by, hold_id=hold.id)
         return await self._locked(repository, wallet.org_id)
 
     async def redeem(self, tx: Transaction, org_id: UUID, code: str, actor: UUID | None) -> Record:
@@ -148,7 +148,7 @@ class MoneyMoves:
             return wallet
         if wallet.balance_nano - wallet.frozen_nano + wallet.credit_limit_nano + amount_nano < 0:
             raise InsufficientFunds("The wallet does not hold that much.")
-        await self._book(repository, wallet, kind, account, amount_nano, by, None)
+        await self._book(repository, wallet, kind, account, amount_nano, by=by, hold_id=None)
         return await self._locked(repository, org_id)
 
     async def _locked(self, repository: MovesRepository, org_id: UUID) -> Record:
@@ -174,6 +174,7 @@ class MoneyMoves:
         kind: str,
         account: int,
         amount_nano: int,
+        *,
         by: Authority,
         hold_id: UUID | None,
     ) -> None:
