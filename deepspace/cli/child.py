@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deepspace.kit.log import get_logger
 
@@ -41,6 +42,8 @@ async def nothing() -> None:
 class Child:
     """One supervised process.
 
+    It writes where we write, or to `log_file`.
+
     `stop_signal` asks it to end in order; after `grace_s` it is killed. `before` runs in front of each start.
     """
 
@@ -52,6 +55,7 @@ class Child:
     environment: Mapping[str, str] | None = None
     pass_fds: Sequence[int] = ()
     before: Callable[[], Awaitable[None]] = nothing
+    log_file: Path | None = None
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
     stopping: bool = field(default=False, init=False)
     restarts: int = field(default=0, init=False)
@@ -91,15 +95,20 @@ class Child:
     async def _start(self) -> None:
         try:
             await self.before()
+            output = self.log_file.open("ab") if self.log_file is not None else None
             self.process = await asyncio.create_subprocess_exec(
                 *self.command(),
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 user=self.user,
                 env=dict(self.environment) if self.environment is not None else None,
                 pass_fds=tuple(self.pass_fds),
                 preexec_fn=die_with_parent(self.stop_signal),
                 start_new_session=True,
             )
+            if output is not None:
+                output.close()
         except Exception:
             log.exception("child could not be started", child=self.name)
             self.process = None

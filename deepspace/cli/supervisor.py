@@ -116,6 +116,11 @@ class _Up:
     keepers: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
     def start(self, child: Child) -> None:
+        """Start a child. On a terminal its log goes to a file, so that the credentials stay in sight."""
+        if sys.stderr.isatty():
+            logs = self.settings.data_dir / "logs"
+            logs.mkdir(mode=0o700, exist_ok=True)
+            child.log_file = logs / f"{child.name}.log"
         self.children.append(child)
         self.keepers.append(asyncio.create_task(child.keep_running(), name=child.name))
 
@@ -280,4 +285,6 @@ def _print_banner(url: str, data_dir: Path, made: dict[str, str] | None, *, loca
         show(f"  Model {local_model.MODEL}: small, runs on this machine, made for trying things out.")
     else:
         show("  No local model: the extra `local` is not installed. Add a channel as an operator.")
+    if sys.stderr.isatty():
+        show(f"  Logs are in {data_dir / 'logs'}.")
     show("  Ctrl-C stops.\n")
