@@ -11,13 +11,21 @@ from sqlalchemy import select
 
 from deepspace.audit.entry import AuditEntry
 from deepspace.audit.models import AuditLog
+from deepspace.kit.bulk import BulkInsert
 from deepspace.kit.db import Record, Transaction
 
-_APPEND = """
-INSERT INTO audit_logs (id, org_id, event, trace_id, actor_kind, actor_id, detail)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::jsonb[])
-ON CONFLICT (id) DO NOTHING
-"""
+_APPEND = BulkInsert(
+    "audit_logs",
+    {
+        "id": "uuid",
+        "org_id": "uuid",
+        "event": "text",
+        "trace_id": "text",
+        "actor_kind": "text",
+        "actor_id": "uuid",
+        "detail": "jsonb",
+    },
+)
 
 
 class AuditJournal:
@@ -25,17 +33,12 @@ class AuditJournal:
 
     async def append(self, connection: Any, rows: Sequence[AuditEntry]) -> None:
         """Insert rows; nothing to do for none."""
-        if not rows:
-            return
-        await connection.execute(
-            _APPEND,
-            [row.id for row in rows],
-            [row.org_id for row in rows],
-            [row.event for row in rows],
-            [row.trace_id for row in rows],
-            [row.actor_kind for row in rows],
-            [row.actor_id for row in rows],
-            [row.detail for row in rows],
+        await _APPEND.run(
+            connection,
+            [
+                (row.id, row.org_id, row.event, row.trace_id, row.actor_kind, row.actor_id, row.detail)
+                for row in rows
+            ],
         )
 
     def encode(self, row: AuditEntry) -> str:

@@ -8,6 +8,7 @@ against an independent model (tests/billing/test_ledger_model.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from deepspace.billing.errors import (
@@ -68,6 +69,9 @@ class HoldState:
     state: str
     amount: int
     captured: int
+    trace_id: str
+    model: str
+    price_id: int
     counter_ids: tuple[int, ...]
     late_allowed: bool = True
     answer: StoredAnswer | None = None
@@ -93,6 +97,7 @@ class Books:
     """What a batch has read under lock, and what it will write."""
 
     xid: str | None = None
+    now: datetime | None = None
     wallets: dict[UUID, WalletState] = field(default_factory=dict[UUID, WalletState])
     counters: dict[int, CounterState] = field(default_factory=dict[int, CounterState])
     current_counter: dict[int, CounterState] = field(default_factory=dict[int, CounterState])
@@ -132,6 +137,9 @@ def hold(books: Books, request: HoldRequest) -> Replay | Clamped | None:
         "held",
         amount,
         0,
+        request.trace_id,
+        request.model,
+        request.price_id,
         tuple(counter.id for counter in counters),
     )
     books.holds[state.id] = state

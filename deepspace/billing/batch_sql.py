@@ -5,23 +5,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from deepspace.billing.batch import Books, CounterState, HoldState, WalletState
 from deepspace.billing.ledger import Capture, HoldRequest, Progress, Release, StoredAnswer
+from deepspace.kit.bulk import BulkInsert
 from deepspace.kit.ids import uuid7
 
 NAMED_CLASSES = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 _LOCK_WALLETS = """
-SELECT id, org_id, balance_nano, frozen_nano, credit_limit_nano, state = 'active', pg_current_xact_id()::text
+SELECT id, org_id, balance_nano, frozen_nano, credit_limit_nano, state = 'active', pg_current_xact_id()::text,
+       now()
 FROM wallets WHERE org_id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
 _HOLD_COLUMNS = """
 SELECT h.id, h.org_id, h.wallet_id, h.billing_ref_id, h.request_hash, h.state, h.amount_nano, h.captured_nano,
-       h.counter_ids, h.settled_at > now() - interval '24 hours' AS recent
+       h.trace_id, h.model, h.price_id, h.counter_ids, h.settled_at > now() - interval '24 hours' AS recent
 """
 
 _HOLDS_BY_ID = _HOLD_COLUMNS + "FROM holds h WHERE h.id = ANY($1::uuid[])"
@@ -54,39 +57,68 @@ WHERE c.id = ANY($2::bigint[]) OR (b.id = ANY($1::bigint[]) AND c.period_start =
 ORDER BY c.id FOR NO KEY UPDATE OF c
 """
 
-_OPEN = """
-INSERT INTO holds (id, org_id, wallet_id, project_id, user_id, api_key_id, billing_ref_id, trace_id,
-                   request_hash, model, price_id, amount_nano, boot_id, expires_at, estimated_input_tokens,
-                   counter_ids)
-SELECT id, org_id, wallet_id, project_id, user_id, api_key_id, ref, trace_id, hash, model, price_id, amount,
-       $15, now() + make_interval(secs => ttl), estimated, string_to_array(counters, ',')::bigint[]
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
-            $9::bytea[], $10::text[], $11::bigint[], $12::bigint[], $13::float8[], $14::bigint[], $16::text[])
-  AS o(id, org_id, wallet_id, project_id, user_id, api_key_id, ref, trace_id, hash, model, price_id, amount,
-  ttl,
-       estimated, counters)
-"""
+_OPEN = BulkInsert(
+    "holds",
+    {
+        "id": "uuid",
+        "org_id": "uuid",
+        "wallet_id": "bigint",
+        "project_id": "uuid",
+        "user_id": "uuid",
+        "api_key_id": "uuid",
+        "billing_ref_id": "text",
+        "trace_id": "text",
+        "request_hash": "bytea",
+        "model": "text",
+        "price_id": "bigint",
+        "amount_nano": "bigint",
+        "boot_id": "uuid",
+        "expires_at": "timestamptz",
+        "estimated_input_tokens": "bigint",
+        "counter_ids": "bigint[]",
+    },
+)
 
 _SETTLE = """
-WITH s AS (
-  UPDATE holds h SET state = v.state, captured_nano = v.captured, settled_at = now(),
-                     channel_id = coalesce(v.channel, h.channel_id)
-  FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[]) AS v(id, state, captured, channel)
-  WHERE h.id = v.id),
-m AS (
-  INSERT INTO transactions (id, org_id, debit_account, credit_account, amount_nano, type, hold_id, ref)
-  SELECT id, org, debit, credit, amount, type, hold, hold::text
-  FROM unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::uuid[])
-    AS v(id, org, debit, credit, amount, type, hold))
-INSERT INTO usage_records (hold_id, org_id, trace_id, model, channel_id, price_id, input_tokens,
-  cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, other_tokens, cost_nano, source)
-SELECT h.id, h.org_id, h.trace_id, h.model, v.channel, h.price_id, v.t1, v.t2, v.t3, v.t4, v.t5,
-       v.other::jsonb, v.cost, v.source
-FROM unnest($12::uuid[], $13::uuid[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-            $18::bigint[], $19::text[], $20::bigint[], $21::text[])
-  AS v(id, channel, t1, t2, t3, t4, t5, other, cost, source)
-JOIN holds h ON h.id = v.id
+UPDATE holds h SET state = v.state, captured_nano = v.captured, settled_at = now(),
+                   channel_id = coalesce(v.channel, h.channel_id)
+FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[]) AS v(id, state, captured, channel)
+WHERE h.id = v.id
 """
+
+_MOVE = BulkInsert(
+    "transactions",
+    {
+        "id": "uuid",
+        "org_id": "uuid",
+        "debit_account": "bigint",
+        "credit_account": "bigint",
+        "amount_nano": "bigint",
+        "type": "text",
+        "hold_id": "uuid",
+        "ref": "text",
+    },
+)
+
+_USE = BulkInsert(
+    "usage_records",
+    {
+        "hold_id": "uuid",
+        "org_id": "uuid",
+        "trace_id": "text",
+        "model": "text",
+        "channel_id": "uuid",
+        "price_id": "bigint",
+        "input_tokens": "bigint",
+        "cached_input_tokens": "bigint",
+        "cache_write_tokens": "bigint",
+        "output_tokens": "bigint",
+        "reasoning_tokens": "bigint",
+        "other_tokens": "jsonb",
+        "cost_nano": "bigint",
+        "source": "text",
+    },
+)
 
 _WALLETS = """
 UPDATE wallets w SET balance_nano = v.balance, frozen_nano = v.frozen, version = version + 1
@@ -122,7 +154,7 @@ async def read(connection: Any, holds: Sequence[HoldRequest], ends: Sequence[Cap
     orgs = {op.org_id for op in holds} | {op.org_id for op in ends}
     for row in await connection.fetch(_LOCK_WALLETS, list(orgs)):
         books.wallets[row[1]] = WalletState(*row[:6])
-        books.xid = row[6]
+        books.xid, books.now = row[6], row[7]
     if ends:
         for row in await connection.fetch(_HOLDS_BY_ID, [op.hold_id for op in ends]):
             books.holds[row[0]] = _hold_state(row)
@@ -156,7 +188,7 @@ async def _read_counters(connection: Any, books: Books, budgets: list[int], coun
 
 def _hold_state(row: Any) -> HoldState:
     late_allowed = row["recent"] is not False
-    return HoldState(*row[:8], counter_ids=tuple(row["counter_ids"]), late_allowed=late_allowed)
+    return HoldState(*row[:11], counter_ids=tuple(row["counter_ids"]), late_allowed=late_allowed)
 
 
 async def write(connection: Any, books: Books, boot_id: UUID) -> None:
@@ -195,51 +227,78 @@ async def write(connection: Any, books: Books, boot_id: UUID) -> None:
 
 
 async def _write_opened(connection: Any, books: Books, boot_id: UUID) -> None:
-    requests = [request for request, _ in books.opened]
-    states = [state for _, state in books.opened]
-    await connection.execute(
-        _OPEN,
-        [request.id for request in requests],
-        [request.org_id for request in requests],
-        [state.wallet_id for state in states],
-        [request.project_id for request in requests],
-        [request.user_id for request in requests],
-        [request.api_key_id for request in requests],
-        [request.billing_ref_id for request in requests],
-        [request.trace_id for request in requests],
-        [request.request_hash for request in requests],
-        [request.model for request in requests],
-        [request.price_id for request in requests],
-        [state.amount for state in states],
-        [request.ttl_s for request in requests],
-        [request.estimated_input_tokens for request in requests],
-        boot_id,
-        [",".join(map(str, state.counter_ids)) for state in states],
+    if books.now is None:
+        raise RuntimeError("no wallet was read, so no hold can have been opened")
+    now = books.now
+    await _OPEN.run(
+        connection,
+        [
+            (
+                request.id,
+                request.org_id,
+                state.wallet_id,
+                request.project_id,
+                request.user_id,
+                request.api_key_id,
+                request.billing_ref_id,
+                request.trace_id,
+                request.request_hash,
+                request.model,
+                request.price_id,
+                state.amount,
+                boot_id,
+                now + timedelta(seconds=request.ttl_s),
+                request.estimated_input_tokens,
+                state.counter_ids,
+            )
+            for request, state in books.opened
+        ],
     )
 
 
 async def _write_settled(connection: Any, books: Books) -> None:
     channel_of = {capture.hold_id: capture.channel_id for capture in books.captures}
-    counts = [capture.usage.counts() for capture in books.captures]
     await connection.execute(
         _SETTLE,
         [state.id for state in books.settled],
         [state.state for state in books.settled],
         [state.captured for state in books.settled],
         [channel_of.get(state.id) for state in books.settled],
-        [uuid7() for _ in books.movements],
-        [movement.hold.org_id for movement in books.movements],
-        [movement.debit_account for movement in books.movements],
-        [movement.credit_account for movement in books.movements],
-        [movement.amount for movement in books.movements],
-        [movement.type for movement in books.movements],
-        [movement.hold.id for movement in books.movements],
-        [capture.hold_id for capture in books.captures],
-        [capture.channel_id for capture in books.captures],
-        *([count.get(name, 0) for count in counts] for name in NAMED_CLASSES),
-        [other_classes(count) for count in counts],
-        [capture.cost_nano for capture in books.captures],
-        [capture.source for capture in books.captures],
+    )
+    await _MOVE.run(
+        connection,
+        [
+            (
+                uuid7(),
+                movement.hold.org_id,
+                movement.debit_account,
+                movement.credit_account,
+                movement.amount,
+                movement.type,
+                movement.hold.id,
+                str(movement.hold.id),
+            )
+            for movement in books.movements
+        ],
+    )
+    await _USE.run(
+        connection, [_usage_row(books.holds[capture.hold_id], capture) for capture in books.captures]
+    )
+
+
+def _usage_row(state: HoldState, capture: Capture) -> tuple[Any, ...]:
+    counts = capture.usage.counts()
+    return (
+        state.id,
+        state.org_id,
+        state.trace_id,
+        state.model,
+        capture.channel_id,
+        state.price_id,
+        *(counts.get(name, 0) for name in NAMED_CLASSES),
+        other_classes(counts),
+        capture.cost_nano,
+        capture.source,
     )
 
 
