@@ -78,8 +78,8 @@ def put_together(tree: ast.Module) -> list[int]:
 
 
 COMPOSERS = {"bulk.py": "BulkInsert"}
-"""Files of kit that put statements together from what they are given, and the class that does it: whoever uses
-that class must give it constants."""
+"""Files of kit that put statements together from what they are given, and the class that does it: whoever
+uses that class must give it constants."""
 
 
 def composed_from_values(tree: ast.Module) -> list[int]:
