@@ -24,6 +24,7 @@ from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.spool import Spool
 from deepspace.billing.story import MoneyStory
 from deepspace.billing.sweeper import Sweeper
+from deepspace.billing.usage import UsageService
 from deepspace.billing.webhook import PaymentSecret
 from deepspace.billing.writer import LedgerWriter
 from deepspace.kit.clock import Clock, SystemClock
@@ -107,6 +108,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         prices,
         budgets,
         BudgetService(),
+        UsageService(),
         moves,
         ReceiptService(ring.key("receipts.1"), settings.currency),
         PaymentSecret(_revealed(settings.payment_webhook_secret)),

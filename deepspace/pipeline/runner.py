@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from deepspace.kit.errors import PlatformError
+from deepspace.kit.errors import DatabaseUnavailable, PlatformError
 from deepspace.kit.log import get_logger, trace_id_var
 from deepspace.pipeline.answers import keep
 from deepspace.pipeline.delivery import Delivery
@@ -23,6 +23,9 @@ log = get_logger(__name__)
 SETTLE_S = 15.0
 """How long a stopping process waits for settlements under way; the ledger puts them on its spool after
 two."""
+
+BEFORE_TIMEOUT_S = 2.0
+"""How long a call may take until it is sent. Only a database that does not answer takes so long."""
 
 
 class Pipeline:
@@ -75,8 +78,12 @@ class Pipeline:
 
     async def _run(self, x: Exchange, delivery: Delivery) -> None:
         trace_id_var.set(x.trace_id)
+        patience = asyncio.get_running_loop().call_later(
+            BEFORE_TIMEOUT_S, _refuse_late, x, delivery, asyncio.current_task()
+        )
         try:
             await self._before(x)
+            patience.cancel()
             if x.replay is None and not x.presence.gone.is_set():
                 async with aclosing(self.call(x)) as frames:
                     async for frame in frames:
@@ -85,13 +92,14 @@ class Pipeline:
         except PlatformError as error:
             x.error = error
         except asyncio.CancelledError:
-            x.error = PlatformError(
+            x.error = x.error or PlatformError(
                 "The server is shutting down; what was delivered is charged, the rest is not."
             )
         except Exception:
             log.exception("call failed unexpectedly")
             x.error = PlatformError()
         finally:
+            patience.cancel()
             finishing = asyncio.ensure_future(self._finish(x, delivery))
             self._finishing.add(finishing)
             finishing.add_done_callback(self._finishing.discard)
@@ -126,3 +134,12 @@ class Pipeline:
             x.error = x.error or PlatformError()
         finally:
             delivery.close(x.error)
+
+
+def _refuse_late(x: Exchange, delivery: Delivery, task: asyncio.Task[None] | None) -> None:
+    """Tell the client at once that nothing will come of the call, then end what it waits for: a query to a
+    database that has fallen silent can take long to give up."""
+    x.error = DatabaseUnavailable(headers={"retry-after": "2"})
+    delivery.close(x.error)
+    if task is not None:
+        task.cancel()

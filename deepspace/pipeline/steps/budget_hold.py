@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 from deepspace.billing.budgets import BudgetBook
@@ -75,26 +76,29 @@ class BudgetHold:
         x.estimated_input_tokens = min(
             estimate_tokens(x.call.body.decode(errors="replace")), input_bound(x.call.body)
         )
-        held = await self._ledger.hold(
-            HoldRequest(
-                id=hold_id,
-                org_id=x.org_id,
-                project_id=x.project_id,
-                user_id=x.principal.user_id,
-                api_key_id=key_id,
-                billing_ref_id=billing_ref_id,
-                trace_id=x.trace_id,
-                request_hash=hashlib.sha256(x.path.encode() + b"\0" + x.call.body).digest(),
-                model=x.call.model,
-                price_id=price.id,
-                amount_nano=amount,
-                ttl_s=self._hold_ttl_s,
-                estimated_input_tokens=x.estimated_input_tokens,
-                reference_given=x.reference is not None,
-                at_least_nano=price.bound_nano(bound, x.call.choices) if x.clamp else None,
-                budget_ids=budget_ids,
-            )
+        request = HoldRequest(
+            id=hold_id,
+            org_id=x.org_id,
+            project_id=x.project_id,
+            user_id=x.principal.user_id,
+            api_key_id=key_id,
+            billing_ref_id=billing_ref_id,
+            trace_id=x.trace_id,
+            request_hash=hashlib.sha256(x.path.encode() + b"\0" + x.call.body).digest(),
+            model=x.call.model,
+            price_id=price.id,
+            amount_nano=amount,
+            ttl_s=self._hold_ttl_s,
+            estimated_input_tokens=x.estimated_input_tokens,
+            reference_given=x.reference is not None,
+            at_least_nano=price.bound_nano(bound, x.call.choices) if x.clamp else None,
+            budget_ids=budget_ids,
         )
+        try:
+            held = await self._ledger.hold(request)
+        except asyncio.CancelledError:
+            x.price, x.hold_id, x.hold_nano = price, hold_id, amount  # given back, should it stand
+            raise
         x.billing_ref_id = billing_ref_id
         if isinstance(held, Replay):
             if held.answer is None:

@@ -353,6 +353,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/organizations/{org}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage records of an organisation
+         * @description List captured calls, newest first, with tokens by class and cost.
+         */
+        get: operations["usage_api_organizations__org__usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/usage/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage of an organisation, summed
+         * @description Sum calls, tokens and cost by day (UTC), model, project, user or key.
+         */
+        get: operations["usage_summary_api_organizations__org__usage_summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/traces/{trace_id}": {
         parameters: {
             query?: never;
@@ -1038,6 +1078,26 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[UsageSum] */
+        Page_UsageSum_: {
+            /** Items */
+            items: components["schemas"]["UsageSum"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[UsageView] */
+        Page_UsageView_: {
+            /** Items */
+            items: components["schemas"]["UsageView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
         /**
          * PriceBody
          * @description A price to publish.
@@ -1558,6 +1618,63 @@ export interface components {
             timeline: components["schemas"]["TraceEvent"][];
             /** Calls */
             calls: components["schemas"]["TraceCall"][];
+        };
+        /**
+         * UsageSum
+         * @description Calls, tokens and cost of one group; `group` is null for calls without one (a session has no key).
+         */
+        UsageSum: {
+            /** Group */
+            group: string | null;
+            /** Calls */
+            calls: number;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+            /** Cost */
+            cost: string;
+            /** Currency */
+            currency: string;
+        };
+        /**
+         * UsageView
+         * @description What one call used and cost.
+         */
+        UsageView: {
+            /** Billing Ref Id */
+            billing_ref_id: string;
+            /** Trace Id */
+            trace_id: string;
+            /** Model */
+            model: string;
+            /** Project Id */
+            project_id: string | null;
+            /** User Id */
+            user_id: string | null;
+            /** Api Key Id */
+            api_key_id: string | null;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+            /** By Class */
+            by_class: {
+                [key: string]: number;
+            };
+            /** Source */
+            source: string;
+            /** Price Version */
+            price_version: number;
+            /** Cost */
+            cost: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
         };
         /**
          * UserView
@@ -2370,6 +2487,84 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage_api_organizations__org__usage_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                cursor?: string | null;
+                since?: string | null;
+                until?: string | null;
+                model?: string | null;
+                project_id?: string | null;
+                api_key_id?: string | null;
+            };
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UsageView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage_summary_api_organizations__org__usage_summary_get: {
+        parameters: {
+            query?: {
+                group_by?: "day" | "model" | "project" | "user" | "key";
+                since?: string | null;
+                until?: string | null;
+                model?: string | null;
+                project_id?: string | null;
+                api_key_id?: string | null;
+            };
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UsageSum_"];
+                };
             };
             /** @description A problem. */
             default: {
