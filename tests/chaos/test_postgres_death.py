@@ -215,8 +215,8 @@ def test_while_postgresql_is_paused_holds_are_refused_in_time_and_settlements_wa
     assert len(refusals) > 3
     assert {seen.status for seen in refusals} == {503}
     assert {seen.code for seen in refusals} <= {"ledger_unavailable", "database_unavailable"}
-    # The ledger gives up after one second, a call's steps after two, the look-up of the credential before them
-    # after the five seconds of the management pool.
+    # The ledger gives up after one second, a call's steps after two, the look-up of the credential before
+    # them after the five seconds of the management pool.
     assert max(waits) < 6.0, max(waits)
     assert sorted(lags)[int(len(lags) * 0.99) - 1] < 0.5, sorted(lags)[-5:]
     shaken.start_worker()
