@@ -72,6 +72,7 @@ Filter = Annotated[UsageFilter, Depends(_filter)]
 async def usage(
     access: Annotated[OrgAccess, Requires("billing:read")],
     wanted: Filter,
+    *,
     service: Usages,
     billing: Billing,
     db: Db,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
+from uuid import UUID
 
-from deepspace.billing.budgets import BudgetBook
+from deepspace.billing.budgets import BudgetBook, Scope
 from deepspace.billing.errors import AnswerNotKept
 from deepspace.billing.ledger import Clamped, HoldRequest, Ledger, Replay
 from deepspace.billing.service import PriceBook
@@ -37,6 +39,12 @@ def input_bound(body: bytes) -> int:
     return len(body) + TEMPLATE_TOKENS + media * MEDIA_TOKENS
 
 
+def _subjects(org_id: UUID, x: Exchange, key_id: UUID | None) -> Sequence[tuple[Scope, UUID | None]]:
+    """Return whose budgets a call draws on."""
+    user_id = x.principal.user_id if x.principal is not None else None
+    return (("organization", org_id), ("project", x.project_id), ("user", user_id), ("api_key", key_id))
+
+
 class BudgetHold:
     """Prices the worst case and holds it."""
 
@@ -62,15 +70,7 @@ class BudgetHold:
         if amount > MAX_NANO:
             raise ValidationFailed("The request is larger than any wallet can hold.", param="max_tokens")
         key_id = x.principal.key.id if x.principal.key is not None else None
-        budget_ids = await self._budgets.applying(
-            x.org_id,
-            (
-                ("organization", x.org_id),
-                ("project", x.project_id),
-                ("user", x.principal.user_id),
-                ("api_key", key_id),
-            ),
-        )
+        budget_ids = await self._budgets.applying(x.org_id, _subjects(x.org_id, x, key_id))
         hold_id = uuid7()
         billing_ref_id = x.reference or f"br_{hold_id.hex}"
         x.estimated_input_tokens = min(
