@@ -34,7 +34,7 @@ def verify(secret: str, event_id: str, timestamp: str, signatures: str, body: by
         sent_at = int(timestamp)
     except (binascii.Error, ValueError):
         raise WebhookRefused from None
-    if not event_id or len(event_id) > 200 or abs(now.timestamp() - sent_at) > WINDOW_S:
+    if not event_id or len(event_id) > 200 or abs(int(now.timestamp()) - sent_at) > WINDOW_S:
         raise WebhookRefused("The event's id or time is not acceptable.")
     expected = hmac_sha256(key, f"{event_id}.{timestamp}.".encode() + body)
     for signature in signatures.split():
