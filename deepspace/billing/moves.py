@@ -72,7 +72,7 @@ class MoneyMoves:
         org_id = holds[0].org_id
         repository = MovesRepository(tx)
         wallet = await self._locked(repository, holds[0].org_id)
-        if by.ref is not None and await self._done_before(repository, "refund", by.ref, amount_nano):
+        if await self._done_before(repository, "refund", wallet, amount_nano, by, holds[0].id):
             return wallet
         hold = await repository.lock_hold(holds[0].id)
         left = hold.captured_nano - hold.refunded_nano
@@ -144,7 +144,7 @@ class MoneyMoves:
     ) -> Record:
         repository = MovesRepository(tx)
         wallet = await self._locked(repository, org_id)
-        if by.ref is not None and await self._done_before(repository, kind, by.ref, amount_nano):
+        if await self._done_before(repository, kind, wallet, amount_nano, by, None):
             return wallet
         if wallet.balance_nano - wallet.frozen_nano + wallet.credit_limit_nano + amount_nano < 0:
             raise InsufficientFunds("The wallet does not hold that much.")
@@ -158,13 +158,24 @@ class MoneyMoves:
         return wallet
 
     async def _done_before(
-        self, repository: MovesRepository, kind: str, ref: str, amount_nano: int | None
+        self,
+        repository: MovesRepository,
+        kind: str,
+        wallet: Record,
+        amount_nano: int | None,
+        by: Authority,
+        hold_id: UUID | None,
     ) -> bool:
-        earlier = await repository.movement(kind, ref)
+        """Tell whether this was booked before; ReferenceReused if its reference was used for anything else."""
+        if by.ref is None:
+            return False
+        await repository.lock_reference(kind, by.ref)
+        earlier = await repository.movement(kind, by.ref)
         if earlier is None:
             return False
-        if amount_nano is not None and earlier.amount_nano != abs(amount_nano):
-            raise ReferenceReused("This reference was used for another amount.")
+        signed = earlier.amount_nano if earlier.credit_account == wallet.id else -earlier.amount_nano
+        if (earlier.org_id, earlier.hold_id) != (wallet.org_id, hold_id) or amount_nano not in {None, signed}:
+            raise ReferenceReused("This reference was used for another wallet, call or amount.")
         return True
 
     async def _book(

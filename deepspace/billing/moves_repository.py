@@ -48,6 +48,11 @@ class MovesRepository:
             .values(spent_nano=func.greatest(BudgetCounter.spent_nano - amount_nano, 0))
         )
 
+    async def lock_reference(self, kind: str, ref: str) -> None:
+        """Let others wait who move money under this reference, whatever wallet they have locked."""
+        key = func.hashtextextended(f"move:{kind}:{ref}", 0)
+        await self._tx.execute(select(func.pg_advisory_xact_lock(key)))
+
     async def movement(self, kind: str, ref: str) -> Record | None:
         """Return the movement of a reference."""
         query = select(TransactionRow.__table__).where(TransactionRow.type == kind, TransactionRow.ref == ref)
