@@ -166,7 +166,7 @@ class MoneyMoves:
         by: Authority,
         hold_id: UUID | None,
     ) -> bool:
-        """Tell whether this was booked before; ReferenceReused if its reference was used for anything else."""
+        """Tell whether this was booked before; ReferenceReused if the reference served anything else."""
         if by.ref is None:
             return False
         await repository.lock_reference(kind, by.ref)
