@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import random
 import socket
@@ -14,11 +15,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import reduction
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from deepspace.cli.main import app
+from deepspace.kit import failpoints
 from tests.support.live import Live, launch, wait_ready
 
 TTL_S = 5
@@ -34,7 +38,7 @@ class Fleet:
     live: Live
     directory: Path
     listener: socket.socket
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Any] = field(default_factory=list)
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -69,6 +73,13 @@ class Fleet:
         self.processes.append(process)
         if ready:
             wait_ready(self.url, process, self.log)
+        return process
+
+    def fork(self, **more: str) -> Forked:
+        """Start a gateway the quick way; `deepspace gateway` itself is started by `start`."""
+        process = Forked(self.environment(**more), self.listener, self.log)
+        self.processes.append(process)
+        wait_ready(self.url, process, self.log)
         return process
 
     def start_beside(self) -> subprocess.Popen[bytes]:
@@ -112,6 +123,54 @@ class Fleet:
             process.kill()
             process.wait(20)
         self.listener.close()
+
+
+class Forked:
+    """A gateway forked from a process that has imported everything: a tenth of the time to start."""
+
+    def __init__(self, environment: dict[str, str], listener: socket.socket, log: Path) -> None:
+        """Start it."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["deepspace.cli.main"])
+        self._process = context.Process(target=_serve, args=(environment, _Socket(listener), str(log)))
+        self._process.start()
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait for the end and return the exit code."""
+        self._process.join(timeout)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self._process.kill()
+
+
+class _Socket:
+    """A listening socket on its way into a forked process."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+
+    def __reduce__(self) -> Any:
+        return _received, (reduction.DupFd(self._listener.fileno()),)
+
+
+def _received(handed: Any) -> int:
+    return handed.detach()
+
+
+def _serve(environment: dict[str, str], descriptor: int, log: str) -> None:
+    """Be a gateway, as the command `deepspace gateway --fd` is."""
+    os.environ.update(environment)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    failpoints._ARMED.update(failpoints._armed(environment.get("FAILPOINTS", "")))
+    app(["gateway", "--fd", str(descriptor)])
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def test_every_point_has_a_row_in_the_table() -> None:
 def died(case: Case) -> None:
     """Have a gateway of its own die at the case's point."""
     point = "settle.before_commit" if case.point == DELIVERED else case.point
-    process = case.fleet.start(FAILPOINTS=point)
+    process = case.fleet.fork(FAILPOINTS=point)
 
     async def once() -> Try:
         async with session() as http:

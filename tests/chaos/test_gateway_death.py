@@ -48,7 +48,7 @@ def test_no_charge_is_lost_or_doubled_while_gateways_are_killed_under_insisting_
             victim = gateways.processes[-1] if len(gateways.processes) > 2 else gateways.processes[0]
             victim.kill()
             victim.wait(10)
-            await asyncio.to_thread(gateways.start)
+            await asyncio.to_thread(gateways.fork)
         stop.set()
 
     async def scene() -> list[list[Try]]:
