@@ -26,6 +26,7 @@ def run_gateway(settings: Settings, fd: int | None) -> None:
         server_header=False,
         timeout_graceful_shutdown=int(settings.drain_s) + 5,
         backlog=2048,
+        timeout_keep_alive=75,  # longer than proxies and clients keep theirs, so it is they who close
     )
     server = uvicorn.Server(config)
     sockets = [socket.socket(fileno=fd)] if fd is not None else None

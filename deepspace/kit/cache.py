@@ -7,8 +7,15 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from deepspace.kit.errors import DatabaseUnavailable
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+
+PATIENCE_S = 1.0
+"""How long a call waits for a look-up. A database that hangs must not hang every call: 503 then, and the
+look-up goes on for the next."""
 
 
 class ReadThrough(Generic[Key, Value]):
@@ -25,7 +32,10 @@ class ReadThrough(Generic[Key, Value]):
         self._loading: dict[Key, asyncio.Future[Value]] = {}
 
     async def get(self, key: Key) -> Value:
-        """Return the value for `key`, loading it if it is unknown or too old."""
+        """Return the value for `key`, loading it if it is unknown or too old.
+
+        Raises DatabaseUnavailable if that takes longer than PATIENCE_S, or what `load` raises.
+        """
         entry = self._entries.get(key)
         if entry is not None and time.monotonic_ns() - entry[0] < self._max_age_ns:
             return entry[1]
@@ -35,7 +45,11 @@ class ReadThrough(Generic[Key, Value]):
             self._loading[key] = task
             started_ns = time.monotonic_ns()
             task.add_done_callback(lambda done: self._loaded(key, done, started_ns))
-        return await asyncio.shield(task)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise DatabaseUnavailable(headers={"retry-after": "2"}) from None
 
     def forget(self, key: Key) -> None:
         """Drop one entry at once. What is being loaded just now goes to those who wait, and is not kept."""
@@ -44,10 +58,11 @@ class ReadThrough(Generic[Key, Value]):
 
     def _loaded(self, key: Key, task: asyncio.Future[Value], started_ns: int) -> None:
         """Keep a value; its age counts from the moment it was asked for."""
+        failed = task.cancelled() or task.exception() is not None  # seen, also if nobody waits any more
         if self._loading.get(key) is not task:
             return
         del self._loading[key]
-        if task.cancelled() or task.exception() is not None:
+        if failed:
             return
         self._entries.pop(key, None)
         if len(self._entries) >= self._max_entries:

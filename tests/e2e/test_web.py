@@ -262,7 +262,7 @@ def test_the_trace_of_an_answer_tells_its_story(page: Page, app: App) -> None:
         expect(trace.get_by_text(step, exact=True).first).to_be_visible()
     trace_id = page.url.rsplit("/", 1)[1]
     page.get_by_role("link", name="Look up another trace").click()
-    page.get_by_label("Trace id").fill(f" {trace_id.upper()} ")
+    page.get_by_role("textbox", name="Trace id").fill(f" {trace_id.upper()} ")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/traces/{trace_id}")
 
@@ -270,7 +270,7 @@ def test_the_trace_of_an_answer_tells_its_story(page: Page, app: App) -> None:
 def test_an_unknown_trace_and_a_mistyped_id_are_explained(page: Page, app: App, watch: Watch) -> None:
     watch.expect_error("/api/traces/")
     app.open("/traces")
-    page.get_by_label("Trace id").fill("hello")
+    page.get_by_role("textbox", name="Trace id").fill("hello")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("32 hexadecimal characters")
     page.goto(app.live.url + "/traces/" + "0" * 32)
