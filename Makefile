@@ -26,7 +26,8 @@ up: $(STAMP)/local apps/web/dist/.built ## start everything on http://127.0.0.1:
 test: $(STAMP)/dev apps/web/dist/.built $(STAMP)/browser check ## checks, unit, acceptance, chaos (short) and browser tests
 	@$(WITH_NODE) npm test --silent
 	@$(WITH_NODE) npm run --silent budget
-	@$(BIN)/python -m pytest -n $(SHARE) $(ARGS)
+	@$(BIN)/python -m pytest -n $(SHARE) --ignore tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -n0 tests/chaos  # alone: they measure how soon things are back
 
 .PHONY: check
 check: $(STAMP)/dev $(STAMP)/npm ## format, lint, types, import law, caps, generated files
