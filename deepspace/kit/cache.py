@@ -13,7 +13,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-PATIENCE_S = 1.0
+PATIENCE_S = 2.5
 """How long a call waits for a look-up. A database that hangs must not hang every call: 503 then, and the
 look-up goes on for the next."""
 

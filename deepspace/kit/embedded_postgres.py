@@ -98,14 +98,18 @@ class EmbeddedPostgres:
         return [str(binaries() / "postgres"), "-D", str(self.data_dir), *options]
 
     def end_stray(self) -> None:
-        """End a server that a killed supervisor left behind on this data directory, and its dead pid file."""
+        """End a server that a killed supervisor left behind on this data directory."""
         pid_file = self.data_dir / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split()[0])
         except (FileNotFoundError, ValueError, IndexError):
             return
         if not _is_postgres_of(pid, self.data_dir):
-            pid_file.unlink(missing_ok=True)
+            # The file names the shared memory by which a new server knows that children of the dead one still
+            # write: it must stay for PostgreSQL to judge. Only a number that another program got since then,
+            # which would keep PostgreSQL from starting for ever, may go.
+            if Path(f"/proc/{pid}").exists():
+                pid_file.unlink(missing_ok=True)
             return
         os.kill(pid, signal.SIGINT)
         for _ in range(100):

@@ -40,7 +40,7 @@ class Books(RuleBasedStateMachine):
 
     bench: ClassVar[Bench]
 
-    @initialize(balance=st.integers(0, 1000), credit_limit=st.sampled_from([0, 0, 150]))
+    @initialize(balance=st.sampled_from([0, 120, 1000, 5000]), credit_limit=st.sampled_from([0, 0, 150]))
     def begin(self, balance: int, credit_limit: int) -> None:
         self.model = LedgerModel()
         connection = self.bench.connection
@@ -114,6 +114,18 @@ class Books(RuleBasedStateMachine):
         wanted = data.draw(st.lists(holds, min_size=1, max_size=5))
         self.perform([*ends, *(self.request(0, amount, ref, b"x", to) for amount, ref, to in wanted)])
 
+    @rule(
+        amount=st.integers(1, 300),
+        cost=st.integers(0, 300),
+        back=st.one_of(st.none(), st.integers(0, 300)),
+        project=st.integers(0, 1),
+    )
+    def call_and_refund(self, amount: int, cost: int, back: int | None, project: int) -> None:
+        request = self.request(0, amount, None, b"x", project)
+        self.perform([request])
+        self.perform([capture_of(request, cost)])
+        self._refund(request, back)
+
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
         op = self._end(data)
@@ -138,7 +150,9 @@ class Books(RuleBasedStateMachine):
     def refund(self, amount: int | None, data: st.DataObject) -> None:
         if not self.asked:
             return
-        request = data.draw(st.sampled_from(self.asked[-4:]))
+        self._refund(data.draw(st.sampled_from(self.asked[-4:])), amount)
+
+    def _refund(self, request: HoldRequest, amount: int | None) -> None:
         captured = [
             hold
             for hold in self.model.holds.values()
