@@ -20,7 +20,7 @@ from deepspace.kit.errors import PlatformError
 from deepspace.testing.ledger_model import OK, LedgerModel, ModelBudget, ModelWallet, Outcome
 from tests.chaos.books import LONG, capture_of, hold_request
 
-EXAMPLES = 20_000 if LONG else 400
+EXAMPLES = 10_000 if LONG else 400
 ORGS = [UUID(int=1), UUID(int=2)]
 BUDGETS = {1: 250, 2: 90}
 Op = HoldRequest | Capture | Release
