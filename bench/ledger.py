@@ -166,7 +166,7 @@ async def _furnish(url: str) -> list[UUID]:
 
 async def _broken(url: str) -> list[str]:
     database = Database(url)
-    async with database.transaction() as tx:
+    async with database.platform() as tx:
         broken = [check.name for check in CHECKS if await check.count(tx)]
     await database.close()
     return broken

@@ -83,7 +83,7 @@ async def _furnish(platform: Platform, upstream_port: int) -> tuple[str, str]:
     )
     org_id = uuid.UUID(made["organization_id"])
     await administration.top_up(platform, made["organization_id"], STARTING_BALANCE, "bench")
-    async with platform.database.transaction() as tx:
+    async with platform.database.platform() as tx:
         key = await platform.accounts.issue_key(
             tx, org_id, project_id=uuid.UUID(made["project_id"]), name="bench", created_by=None
         )

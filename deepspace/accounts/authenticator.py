@@ -91,7 +91,7 @@ class Authenticator:
         return record.principal
 
     async def _load_key(self, key_id: str) -> _KeyRecord | None:
-        async with self._database.transaction() as tx:
+        async with self._database.platform() as tx:
             row = await KeyDirectory(tx).key(key_id)
         if row is None:
             return None
@@ -103,7 +103,7 @@ class Authenticator:
         return _KeyRecord(row.secret_hmac, row.revoked_at is not None, row.expires_at, principal)
 
     async def _load_session(self, session_id: UUID) -> Principal | None:
-        async with self._database.transaction() as tx:
+        async with self._database.platform() as tx:
             people = PeopleRepository(tx)
             session = await people.session(session_id)
             if session is None or session.revoked_at is not None:
@@ -115,5 +115,5 @@ class Authenticator:
         return Principal("session", user.id, roles, is_operator=user.is_operator, session_id=session_id)
 
     async def _load_projects(self, org_id: UUID) -> tuple[UUID, ...]:
-        async with self._database.transaction() as tx:
+        async with self._database.tenant(org_id) as tx:
             return tuple(row.id for row in await OrgRepository(tx, org_id).projects())

@@ -72,7 +72,7 @@ async def login(
     body: schemas.LoginBody, request: Request, response: Response, accounts: Accounts, db: Db
 ) -> schemas.TokenView:
     """Open a session: an access token in the body, a refresh token in a cookie."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         tokens = await accounts.login(
             tx,
             email=body.email,
@@ -91,7 +91,7 @@ async def refresh(request: Request, response: Response, accounts: Accounts, db: 
     token = _cookie(request)
     if token is None:
         raise SessionExpired
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         tokens = await accounts.refresh(tx, token)
     if tokens is None:
         raise SessionExpired("This session was ended because its refresh token was used twice.")
@@ -111,7 +111,7 @@ async def logout(
     _refuse_cross_site(request)
     token = _cookie(request)
     if token is not None:
-        async with db.transaction() as tx:
+        async with db.platform() as tx:
             session_id = await accounts.logout(tx, token)
         if session_id is not None:
             authenticator.forget_session(session_id)
@@ -122,7 +122,7 @@ async def logout(
 @router.get("/me", summary="Who am I")
 async def me(principal: Annotated[Principal, SignedIn], queries: Queries, db: Db) -> schemas.MeView:
     """Return the caller and the organisations they belong to."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return await queries.me(tx, principal)
 
 
@@ -131,7 +131,7 @@ async def organizations(
     principal: Annotated[Principal, SignedIn], queries: Queries, db: Db
 ) -> Page[schemas.OrganizationView]:
     """List the organisations of the caller."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return Page(items=await queries.organizations(tx, principal), next_cursor=None)
 
 
@@ -140,7 +140,7 @@ async def projects(
     access: Annotated[OrgAccess, Requires("organization:read")], queries: Queries, db: Db
 ) -> Page[schemas.ProjectView]:
     """List the projects that are not archived."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         return Page(items=await queries.projects(tx, access.org_id), next_cursor=None)
 
 
@@ -152,7 +152,7 @@ async def create_project(
     db: Db,
 ) -> schemas.ProjectView:
     """Create a project."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         project_id = await accounts.create_project(tx, access.org_id, name=body.name)
     return schemas.ProjectView(id=project_id, name=body.name)
 
@@ -167,7 +167,7 @@ async def api_keys(
 ) -> Page[schemas.KeyView]:
     """List API keys, newest first, without their secrets."""
     before = decode_cursor(cursor) if cursor is not None else None
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         rows = await queries.keys(tx, access.org_id, limit + 1, before)
     return page_of(rows, limit, lambda row: row, lambda row: (row.created_at, row.id))
 
@@ -181,7 +181,7 @@ async def create_api_key(
     db: Db,
 ) -> schemas.NewKeyView:
     """Make an API key for a project. `secret` is in this answer and nowhere else."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         issued = await accounts.issue_key(
             tx,
             access.org_id,
@@ -204,6 +204,6 @@ async def revoke_api_key(
     authenticator: Annotated[Authenticator, provided(Authenticator)],
 ) -> None:
     """Revoke an API key: refused at once here, within a second on every other gateway process."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         key_id = await accounts.revoke_key(tx, access.org_id, key)
     authenticator.forget_key(key_id)

@@ -27,5 +27,4 @@ async def trace(
 
     Needs `traces:read` in the organisation that made the call; operators see every organisation's.
     """
-    async with db.transaction() as tx:
-        return TraceView.model_validate(await traces.trace(tx, principal, trace_id))
+    return TraceView.model_validate(await traces.trace(db, principal, trace_id))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from deepspace.accounts.principal import Principal
 from deepspace.audit.repository import AuditRepository, orgs_of_trace
-from deepspace.kit.db import Transaction
+from deepspace.kit.db import Database, Transaction
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import is_trace_id
 
@@ -37,14 +37,15 @@ class TraceService:
         self._money = money
         self._currency = currency
 
-    async def trace(self, tx: Transaction, principal: Principal, trace_id: str) -> dict[str, Any]:
+    async def trace(self, database: Database, principal: Principal, trace_id: str) -> dict[str, Any]:
         """Return the newest call of the trace, with the states of all; NotFound if none is the caller's to
-        see."""
+        see. Each organisation is read in a transaction that sees no other's rows."""
         stories: list[dict[str, Any]] = []
         if not is_trace_id(trace_id):
             raise NotFound(_UNKNOWN)
-        for org_id in await self._visible_orgs(tx, principal, trace_id):
-            stories += await self._stories(tx, org_id, trace_id)
+        for org_id in await self._visible_orgs(database, principal, trace_id):
+            async with database.tenant(org_id) as tx:
+                stories += await self._stories(tx, org_id, trace_id)
         if not stories:
             raise NotFound(_UNKNOWN)
         stories.sort(key=lambda story: story["started_at"], reverse=True)
@@ -54,10 +55,11 @@ class TraceService:
         ]
         return {**stories[0], "calls": overview}
 
-    async def _visible_orgs(self, tx: Transaction, principal: Principal, trace_id: str) -> list[UUID]:
+    async def _visible_orgs(self, database: Database, principal: Principal, trace_id: str) -> list[UUID]:
         visible = [org for org in principal.roles if "traces:read" in principal.permissions_in(org)]
         if principal.may_operate("operator:traces"):
-            found = {*await self._money.orgs(tx, trace_id), *await orgs_of_trace(tx, trace_id)}
+            async with database.platform() as tx:
+                found = {*await self._money.orgs(tx, trace_id), *await orgs_of_trace(tx, trace_id)}
             visible += sorted(found - set(visible))
         return visible
 

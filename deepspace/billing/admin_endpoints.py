@@ -69,7 +69,7 @@ async def topup(
 ) -> schemas.WalletView:
     """Book a payment and return the wallet after it."""
     by = _by(operator, body.reason, key)
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return wallet_view(await moves.topup(tx, organization, nano(body.amount), by))
 
 
@@ -84,7 +84,7 @@ async def adjust(
 ) -> schemas.WalletView:
     """Correct a balance; a negative amount takes money away, as far as it is available."""
     by = _by(operator, body.reason, key)
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return wallet_view(await moves.adjust(tx, organization, nano(body.amount), by))
 
 
@@ -94,7 +94,7 @@ async def change_wallet(
 ) -> schemas.WalletView:
     """Change what the wallet may do; a frozen wallet admits no new call, calls under way are settled."""
     limit = nano(body.credit_limit) if body.credit_limit is not None else None
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return wallet_view(await moves.change_wallet(tx, organization, limit, body.state))
 
 
@@ -110,7 +110,7 @@ async def refund(
     """Give back what a call cost, or a part of it; never more than was captured."""
     amount = nano(body.amount) if body.amount is not None else None
     by = _by(operator, body.reason, key)
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return wallet_view(await moves.refund(tx, billing_ref_id, amount, body.organization_id, by))
 
 
@@ -119,7 +119,7 @@ async def make_codes(
     body: schemas.RedeemCodesBody, operator: OnWallets, moves: Moves, db: Db
 ) -> schemas.RedeemCodesView:
     """Make a lot of codes of one amount. They are in this answer and nowhere else."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         codes = await moves.make_codes(
             tx,
             amount_nano=nano(body.amount),
@@ -136,7 +136,7 @@ async def prices(
     _: OnPrices, billing: Billing, db: Db, model: str | None = None, limit: Annotated[Limit, Query()] = 50
 ) -> Page[schemas.PriceView]:
     """List price versions, newest first."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         rows = await billing.prices(tx, model, limit)
     return Page(items=[_price_view(row) for row in rows], next_cursor=None)
 
@@ -147,7 +147,7 @@ async def publish_price(
 ) -> schemas.PriceView:
     """Publish a price. Versions are never changed; the one in force ends when the new one begins."""
     _check_currency(body, billing)
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         row = await billing.publish_price(
             tx,
             model=body.model,
@@ -169,7 +169,7 @@ async def import_prices(
     items = [*body.items, *(read_csv(body.csv) if body.csv is not None else ())]
     for item in items:
         _check_currency(item, billing)
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         changes = await apply_price_list(tx, billing, items, operator.user_id)
         if body.dry_run:
             await tx.rollback()

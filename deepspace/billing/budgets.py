@@ -47,7 +47,7 @@ class BudgetBook:
         self._rules.forget(org_id)
 
     async def _load(self, org_id: UUID) -> tuple[BudgetRule, ...]:
-        async with self._database.transaction() as tx:
+        async with self._database.tenant(org_id) as tx:
             rows = await BudgetRepository(tx, org_id).budgets()
         return tuple(BudgetRule(row.id, row.scope, row.scope_id) for row in rows)
 

@@ -47,7 +47,7 @@ async def wallet(
     access: Annotated[OrgAccess, Requires("billing:read")], billing: Billing, db: Db
 ) -> schemas.WalletView:
     """Return balance, frozen amount and what is available."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         return wallet_view(await billing.wallet(tx, access.org_id))
 
 
@@ -61,7 +61,7 @@ async def transactions(
 ) -> Page[schemas.EntryView]:
     """List holds, captures, releases, top-ups and the rest, newest first."""
     before = decode_cursor(cursor) if cursor is not None else None
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         rows = await billing.entries(tx, access.org_id, limit + 1, before)
 
     def view(row: Record) -> schemas.EntryView:
@@ -99,7 +99,7 @@ async def budgets(
     access: Annotated[OrgAccess, Requires("billing:read")], service: Budgets, db: Db
 ) -> Page[schemas.BudgetView]:
     """List budgets with what they have spent and hold in the present period."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         rows = await service.list(tx, access.org_id)
     return Page(items=[budget_view(row) for row in rows], next_cursor=None)
 
@@ -118,7 +118,7 @@ async def set_budget(
     scope_id = access.org_id if body.scope == "organization" or body.scope_id is None else body.scope_id
     if nano(body.limit) < 0:
         raise ValidationFailed("A limit is zero or more.", param="limit")
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         row = await service.set(
             tx,
             access.org_id,
@@ -140,7 +140,7 @@ async def remove_budget(
     db: Db,
 ) -> None:
     """Remove a budget; calls under way are not touched."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         await service.remove(tx, access.org_id, budget)
     book.forget(access.org_id)
 
@@ -153,7 +153,7 @@ async def redeem(
     db: Db,
 ) -> schemas.WalletView:
     """Exchange a code for its amount, once, and return the wallet."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         return wallet_view(await moves.redeem(tx, access.org_id, body.code, access.principal.user_id))
 
 
@@ -165,9 +165,9 @@ async def receipt(
     db: Db,
 ) -> schemas.ReceiptView:
     """Return the signed receipt of a captured call of one of the caller's organisations."""
-    async with db.transaction() as tx:
-        for org_id in principal.roles:
-            if "billing:read" in principal.permissions_in(org_id):
+    for org_id in principal.roles:
+        if "billing:read" in principal.permissions_in(org_id):
+            async with db.tenant(org_id) as tx:
                 with suppress(NotFound):
                     return schemas.ReceiptView(**await receipts.receipt(tx, org_id, billing_ref_id))
     raise NotFound("There is no captured call with this reference, or it is not yours to see.")
@@ -201,5 +201,5 @@ async def payment_event(
     if event.data.currency != billing.currency:
         raise ValidationFailed(f"This platform keeps its books in {billing.currency}.", param="currency")
     by = Authority(None, "payment", f"payment:{event_id}")
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         await moves.topup(tx, event.data.organization_id, nano(event.data.amount), by)

@@ -19,7 +19,7 @@ RECOMPUTED = 2_000
 async def check_invariants(database: Database) -> list[str]:
     """Check the books and return the names of the invariants that are broken; each is logged as an error."""
     broken: list[str] = []
-    async with database.transaction() as tx:
+    async with database.platform() as tx:
         for check in CHECKS:
             count = await check.count(tx)
             if count:
@@ -36,7 +36,7 @@ async def check_invariants(database: Database) -> list[str]:
 
 async def forget_old_answers(database: Database) -> None:
     """Delete stored answers that are over a day old."""
-    async with database.transaction() as tx:
+    async with database.platform() as tx:
         count = await forget_answers(tx, KEEP_ANSWERS)
     if count:
         log.info("stored answers forgotten", count=count)

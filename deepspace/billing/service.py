@@ -44,7 +44,7 @@ class PriceBook:
         self._prices.forget(model)
 
     async def _load(self, model: str) -> Price | None:
-        async with self._database.transaction() as tx:
+        async with self._database.platform() as tx:
             row = await PriceRepository(tx).current(model)
         return price_from_row(row) if row is not None else None
 

@@ -51,7 +51,7 @@ class Sweeper:
         """Settle what is overdue and return how many holds that were."""
         now = time.monotonic()
         try:
-            async with self._database.transaction() as tx:
+            async with self._database.platform() as tx:
                 overdue = await overdue_holds(tx, BATCH)
         except Exception:
             self._contact_since = None
@@ -77,7 +77,7 @@ class Sweeper:
         return 1
 
     async def _capture(self, hold: Record) -> None:
-        async with self._database.transaction() as tx:
+        async with self._database.platform() as tx:
             row = await PriceRepository(tx).price(hold.price_id)
         if row is None:
             raise LookupError(f"hold {hold.id} names price {hold.price_id}, which does not exist")

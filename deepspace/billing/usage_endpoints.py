@@ -81,7 +81,7 @@ async def usage(
 ) -> Page[UsageView]:
     """List captured calls, newest first, with tokens by class and cost."""
     before = decode_cursor(cursor) if cursor is not None else None
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         rows = await service.records(tx, access.org_id, wanted, limit + 1, before)
     return page_of(
         rows, limit, lambda row: _view(row, billing.currency), lambda row: (row.created_at, row.hold_id)
@@ -98,7 +98,7 @@ async def usage_summary(
     group_by: GroupBy = "day",
 ) -> Page[UsageSum]:
     """Sum calls, tokens and cost by day (UTC), model, project, user or key."""
-    async with db.transaction() as tx:
+    async with db.tenant(access.org_id) as tx:
         rows = await service.summary(tx, access.org_id, wanted, group_by)
     items = [
         UsageSum(

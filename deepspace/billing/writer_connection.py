@@ -13,6 +13,7 @@ import asyncpg
 from deepspace.billing import batch, batch_sql, single
 from deepspace.billing.ledger import Capture, HoldRequest, Journal, Progress, Release
 from deepspace.billing.writer_queue import Operation
+from deepspace.kit.db import PLATFORM_ROLE
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.failpoints import reach
 from deepspace.kit.log import get_logger
@@ -68,6 +69,7 @@ class WriterConnection:
                     "application_name": "deepspace-ledger",
                     "statement_timeout": "10000",
                     "jit": "off",
+                    "role": PLATFORM_ROLE,  # the books of every tenant pass here; see kit/db.py
                 },
             )
         return self._connection

@@ -20,7 +20,7 @@ async def create_user(
 ) -> dict[str, str]:
     """Create a user, with an organisation of their own if named; return the ids."""
     _check_password(password)
-    async with platform.database.transaction() as tx:
+    async with platform.database.platform() as tx:
         user_id = await platform.accounts.create_user(
             tx, email=email, name=name, password=password, is_operator=operator
         )
@@ -36,7 +36,7 @@ async def create_user(
 async def reset_password(platform: Platform, email: str, password: str) -> dict[str, str]:
     """Set a user's password."""
     _check_password(password)
-    async with platform.database.transaction() as tx:
+    async with platform.database.platform() as tx:
         await platform.accounts.reset_password(tx, email=email, password=password)
     return {"email": email}
 
@@ -50,6 +50,6 @@ async def top_up(platform: Platform, organization_id: str, amount: str, reason: 
         amount_nano = nano(amount)
     except NotAnAmount as error:
         raise ValidationFailed(f"{error}.") from None
-    async with platform.database.transaction() as tx:
+    async with platform.database.platform() as tx:
         wallet = await platform.moves.topup(tx, org_id, amount_nano, Authority(None, reason))
     return {"organization_id": organization_id, "balance": decimal_from_nano(wallet.balance_nano)}

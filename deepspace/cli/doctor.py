@@ -36,7 +36,7 @@ async def examine(settings: Settings) -> list[Finding]:
     try:
         await platform.database.ping()
         findings.append(Finding("database", True, "answers"))
-        async with platform.database.transaction() as tx:
+        async with platform.database.platform() as tx:
             for check in CHECKS:
                 broken = await check.count(tx)
                 findings.append(

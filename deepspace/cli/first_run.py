@@ -27,7 +27,7 @@ async def seed(platform: Platform, data_dir: Path, url: str) -> dict[str, str] |
     The file is written before the transaction commits: a crash between the two leaves a file that the next
     start replaces, never an operator whose password nobody knows.
     """
-    async with platform.database.transaction() as tx:
+    async with platform.database.platform() as tx:
         if await platform.accounts.has_operator(tx):
             return None
         password = secrets.token_urlsafe(15)
@@ -61,7 +61,7 @@ async def register_local_model(platform: Platform, port: int) -> None:
     model = ServedModel(
         local_model.MODEL, local_model.MODEL, local_model.CONTEXT_LENGTH, local_model.MAX_OUTPUT_TOKENS
     )
-    async with platform.database.transaction() as tx:
+    async with platform.database.platform() as tx:
         await platform.channels.ensure_local(tx, base_url=f"http://127.0.0.1:{port}/v1", model=model)
         if not await platform.billing.prices(tx, local_model.MODEL, 1):
             await platform.billing.publish_price(

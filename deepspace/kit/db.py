@@ -1,7 +1,9 @@
 """PostgreSQL: the management plane's engine and transactions.
 
-Services take a transaction and never commit; the edge (endpoint, job, command) opens it with
-`Database.transaction()`, which commits when the block ends and rolls back when it raises.
+Services take a transaction and never commit; the edge (endpoint, job, command) opens it, and says whose rows
+it may see: `Database.tenant(org_id)` sees one organisation's and no secrets, `Database.platform()` sees all.
+The database enforces both (row-level security, docs/tenancy.md), so a query that forgets its filter finds
+nothing of another tenant. Both commit when the block ends and roll back when it raises.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import MetaData, Row, text
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
@@ -33,6 +36,12 @@ Transaction = AsyncConnection
 Record = Row[*tuple[Any, ...]]
 """A row as a repository returns it, with columns as attributes."""
 
+
+TENANT_ROLE = "deepspace_tenant"
+PLATFORM_ROLE = "deepspace_platform"
+"""Roles of the database, made by the migration `tenancy`; nobody signs in with them."""
+
+_ENTER = text("SELECT set_config('role', :role, true), set_config('app.org_id', :org_id, true)")
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
@@ -66,14 +75,28 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Transaction]:
-        """Open a transaction: commit at the end of the block, roll back if it raises.
+    async def tenant(self, org_id: UUID) -> AsyncGenerator[Transaction]:
+        """Open a transaction that sees one organisation's rows of the tenant tables, and no secrets.
 
         ValidationFailed for a value that no column takes (text with a NUL in it, a number out of range),
         DatabaseUnavailable if the database cannot be reached or does not answer in time.
         """
+        async with self._transaction(TENANT_ROLE, str(org_id)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def platform(self) -> AsyncGenerator[Transaction]:
+        """Open a transaction that sees every row: for operators, jobs, sign-in and look-ups that come before
+        the tenant is known. Raises as `tenant` does."""
+        async with self._transaction(PLATFORM_ROLE, "") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, role: str, org_id: str) -> AsyncGenerator[Transaction]:
         try:
             async with self._engine.begin() as connection:
+                # Both settings end with the transaction (`true`): a pooled connection carries nothing over.
+                await connection.execute(_ENTER, {"role": role, "org_id": org_id})
                 yield connection
         except DataError as error:
             raise ValidationFailed("The request has a value that cannot be stored.") from error
@@ -82,7 +105,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raise DatabaseUnavailable if the database does not answer."""
-        async with self.transaction() as connection:
+        async with self.platform() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:

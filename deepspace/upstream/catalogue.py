@@ -82,7 +82,7 @@ class Catalogue:
         self._snapshot.forget(None)
 
     async def _load(self, _: None) -> Mapping[str, tuple[Route, ...]]:
-        async with self._database.transaction() as tx:
+        async with self._database.platform() as tx:
             rows = await ChannelRepository(tx).enabled_routes()
         found: dict[str, list[Route]] = {}
         for row in rows:

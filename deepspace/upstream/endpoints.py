@@ -52,7 +52,7 @@ def _view(row: Record, models: Sequence[Record]) -> schemas.ChannelView:
 @router.get("/channels", summary="Channels")
 async def channels(_: Operator, service: Channels, db: Db) -> Page[schemas.ChannelView]:
     """List channels, newest first."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         return Page(items=[_view(*found) for found in await service.list(tx)], next_cursor=None)
 
 
@@ -67,7 +67,7 @@ async def create_channel(
         )
         for item in body.models
     ]
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         channel_id = await service.create(
             tx,
             name=body.name,
@@ -90,7 +90,7 @@ async def change_channel(
     channel: UUID, body: schemas.ChannelPatch, _: Operator, service: Channels, catalogue: Models, db: Db
 ) -> schemas.ChannelView:
     """Enable or disable a channel; calls under way go on."""
-    async with db.transaction() as tx:
+    async with db.platform() as tx:
         await service.set_status(tx, channel, body.status)
         view = _view(*await service.get(tx, channel))
     catalogue.forget()

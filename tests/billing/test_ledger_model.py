@@ -181,7 +181,7 @@ class Books(RuleBasedStateMachine):
         kind, scope_id = ("organization", self.orgs[0]) if scope == 0 else ("project", PROJECTS[0])
 
         async def put() -> int:
-            async with self.bench.database.transaction() as tx:
+            async with self.bench.database.platform() as tx:
                 row = await self.bench.budgets.set(
                     tx, self.orgs[0], scope=kind, scope_id=scope_id, period=period, limit_nano=limit
                 )
@@ -206,7 +206,7 @@ class Books(RuleBasedStateMachine):
 
     def _move(self, verb: str, *arguments: Any) -> Outcome:
         async def act() -> None:
-            async with self.bench.database.transaction() as tx:
+            async with self.bench.database.platform() as tx:
                 await getattr(self.bench.moves, verb)(tx, *arguments)
 
         try:

