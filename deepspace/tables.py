@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import deepspace.accounts.models
+import deepspace.accounts.org_models
 import deepspace.audit.models
 import deepspace.billing.models
 import deepspace.upstream.models
@@ -10,6 +11,7 @@ from deepspace.kit.db import Table
 
 SLICES = (
     deepspace.accounts.models,
+    deepspace.accounts.org_models,
     deepspace.audit.models,
     deepspace.billing.models,
     deepspace.upstream.models,

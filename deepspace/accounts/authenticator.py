@@ -9,7 +9,14 @@ from uuid import UUID
 
 from deepspace.accounts import keys
 from deepspace.accounts.errors import KeyExpired, KeyRevoked, KeyUnknown, SessionExpired
-from deepspace.accounts.principal import KeyGrant, Principal
+from deepspace.accounts.principal import (
+    KeyGrant,
+    Membership,
+    Principal,
+    ProjectPlace,
+    key_membership,
+    membership,
+)
 from deepspace.accounts.repository import KeyDirectory, OrgRepository, PeopleRepository
 from deepspace.accounts.tokens import TokenService
 from deepspace.kit.cache import ReadThrough
@@ -56,20 +63,24 @@ class Authenticator:
             raise SessionExpired
         return principal
 
-    async def project_for(self, principal: Principal, wanted: str | None) -> tuple[UUID, UUID]:
+    async def project_for(self, principal: Principal, wanted: str | None) -> tuple[UUID, ProjectPlace]:
         """Return (organisation, project) a call is made in.
 
         A key is bound to its project. A session names one by the header `x-deepspace-project`, or means the
-        first project of its first organisation. NotFound for a project that is not the caller's.
+        first one it has a part in: default projects come first. NotFound for a project that is not the
+        caller's, or archived.
         """
         if principal.key is not None:
             if wanted is not None and wanted != str(principal.key.project_id):
                 raise NotFound("This API key belongs to another project.", param="x-deepspace-project")
-            return principal.key.org_id, principal.key.project_id
-        for org_id in principal.roles:
-            for project_id in await self._projects.get(org_id):
-                if wanted is None or wanted == str(project_id):
-                    return org_id, project_id
+            for project in await self._projects.get(principal.key.org_id):
+                if project.id == principal.key.project_id:
+                    return principal.key.org_id, project
+            raise NotFound("The project of this API key is archived.", param="x-deepspace-project")
+        for org_id, place in principal.memberships.items():
+            for project in await self._projects.get(org_id):
+                if (wanted is None or wanted == str(project.id)) and place.may(project, "projects:read"):
+                    return org_id, project
         raise NotFound("There is no such project among yours.", param="x-deepspace-project")
 
     def forget_key(self, key_id: str) -> None:
@@ -99,7 +110,8 @@ class Authenticator:
         grant = KeyGrant(
             row.id, row.name, row.org_id, row.project_id, frozenset(models) if models is not None else None
         )
-        principal = Principal("api_key", row.created_by, {row.org_id: "key"}, key=grant)
+        place = key_membership(grant.project_id)
+        principal = Principal("api_key", row.created_by, {row.org_id: place}, key=grant)
         return _KeyRecord(row.secret_hmac, row.revoked_at is not None, row.expires_at, principal)
 
     async def _load_session(self, session_id: UUID) -> Principal | None:
@@ -111,9 +123,25 @@ class Authenticator:
             user = await people.user(session.user_id)
             if user is None or user.status != "active":
                 return None
-            roles = {row.id: row.role for row in await people.memberships(user.id)}
-        return Principal("session", user.id, roles, is_operator=user.is_operator, session_id=session_id)
+            places = await _places(people, user.id)
+        return Principal("session", user.id, places, is_operator=user.is_operator, session_id=session_id)
 
-    async def _load_projects(self, org_id: UUID) -> tuple[UUID, ...]:
+    async def _load_projects(self, org_id: UUID) -> tuple[ProjectPlace, ...]:
         async with self._database.tenant(org_id) as tx:
-            return tuple(row.id for row in await OrgRepository(tx, org_id).projects())
+            rows = await OrgRepository(tx, org_id).projects()
+        return tuple(ProjectPlace(row.id, row.access == "organization") for row in rows)
+
+
+async def _places(people: PeopleRepository, user_id: UUID) -> dict[UUID, Membership]:
+    """Return a user's place in each of their organisations."""
+    given: dict[UUID, dict[UUID, set[str]]] = {}
+    for row in await people.project_roles(user_id):
+        given.setdefault(row.org_id, {}).setdefault(row.project_id, set()).add(row.role)
+    return {
+        row.id: membership(
+            row.role,
+            frozenset(row.permissions) if row.permissions is not None else None,
+            {project: frozenset(names) for project, names in given.get(row.id, {}).items()},
+        )
+        for row in await people.memberships(user_id)
+    }

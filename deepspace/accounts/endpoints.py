@@ -141,7 +141,7 @@ async def projects(
 ) -> Page[schemas.ProjectView]:
     """List the projects that are not archived."""
     async with db.tenant(access.org_id) as tx:
-        return Page(items=await queries.projects(tx, access.org_id), next_cursor=None)
+        return Page(items=await queries.projects(tx, access.org_id, access.membership), next_cursor=None)
 
 
 @router.post("/organizations/{org}/projects", status_code=201, summary="Create a project")

@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 
 from deepspace.accounts.authenticator import Authenticator
 from deepspace.accounts.permissions import OPERATOR_PERMISSIONS, PERMISSIONS
-from deepspace.accounts.principal import Principal
+from deepspace.accounts.principal import Membership, Principal
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import parse_uuid
 from deepspace.kit.web import bearer
@@ -27,6 +27,11 @@ class OrgAccess:
 
     principal: Principal
     org_id: UUID
+
+    @property
+    def membership(self) -> Membership:
+        """The caller's place in that organisation."""
+        return self.principal.memberships[self.org_id]
 
 
 async def _principal(request: Request) -> Principal:

@@ -34,11 +34,14 @@ class User(Table):
     __table_args__ = (
         Index("uq_users_email_lower", text("lower(email)"), unique=True),
         CheckConstraint("status IN ('active', 'disabled')", name="status"),
+        CheckConstraint("locale IN ('en-US', 'zh-CN')", name="locale"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
+    email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
+    locale: Mapped[str] = mapped_column(Text, server_default="en-US")
     password_hash: Mapped[str | None] = mapped_column(Text)
     is_operator: Mapped[bool] = mapped_column(server_default=text("false"))
     status: Mapped[str] = mapped_column(Text, server_default="active")
@@ -53,31 +56,43 @@ class Org(Table):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    deleted_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class OrgMember(Table):
-    """A user's place in an organisation."""
+    """A user's place in an organisation: a built-in role, or one of the organisation's own by `role_id`."""
 
     __tablename__ = "org_members"
-    __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'member', 'guest')", name="role"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('owner', 'admin', 'member', 'guest', 'custom')", name="role"),
+        CheckConstraint("(role = 'custom') = (role_id IS NOT NULL)", name="custom"),
+        ForeignKeyConstraint(["org_id", "role_id"], ["roles.org_id", "roles.id"]),
+    )
 
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     role: Mapped[str] = mapped_column(Text)
+    role_id: Mapped[UUID | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 
 class Project(Table):
-    """A project of an organisation."""
+    """A project of an organisation, open to all of it or to the project's members only."""
 
     __tablename__ = "projects"
-    __table_args__ = (UniqueConstraint("org_id", "id"),)
+    __table_args__ = (
+        UniqueConstraint("org_id", "id"),
+        CheckConstraint("access IN ('organization', 'members')", name="access"),
+        Index("uq_projects_default", "org_id", unique=True, postgresql_where=text("is_default")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(Text)
+    access: Mapped[str] = mapped_column(Text, server_default="organization")
+    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 

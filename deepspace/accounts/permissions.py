@@ -1,34 +1,53 @@
-"""The permission vocabulary and what each role holds. Deny by default: what is not listed is refused."""
+"""The permission vocabulary and what each role holds. Deny by default: what is not listed is refused.
+
+A member has one role in the organisation, built in or made from this vocabulary, and may have a role in
+single projects, of their own or through teams. What they may do in a project is the union of both.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Role = Literal["owner", "admin", "member", "guest"]
+ProjectRole = Literal["manager", "member", "viewer"]
 
 PERMISSIONS: dict[str, str] = {
-    "organization:read": "see the organisation, its projects and members",
+    "organization:read": "see the organisation, its members and the projects one has a part in",
+    "organization:write": "rename the organisation",
+    "organization:delete": "delete the organisation, or hand it to another owner",
+    "members:write": "invite people, change their roles and remove them",
+    "roles:write": "make, change and delete roles of the organisation's own",
+    "teams:write": "make teams and choose who is in them",
+    "projects:read": "see and work in the projects that are open to the organisation",
+    "projects:read_all": "see and work in every project, also those for their members only",
+    "projects:write": "create, change and archive projects, and choose who is in them",
     "chat:use": "call models",
     "billing:read": "see wallet, transactions and usage",
     "billing:write": "set budgets and redeem codes",
     "traces:read": "look up what happened in a call",
     "api_keys:read": "list API keys (never their secrets)",
-    "api_keys:write": "create and revoke API keys",
-    "projects:write": "create and rename projects",
+    "api_keys:write": "create, rotate and revoke API keys",
 }
 
-_MEMBER = frozenset({"organization:read", "chat:use", "billing:read", "traces:read"})
-_ADMIN = _MEMBER | {"billing:write", "api_keys:read", "api_keys:write", "projects:write"}
+_MEMBER = frozenset({"organization:read", "projects:read", "chat:use", "billing:read", "traces:read"})
+_OWNER_ONLY = frozenset({"organization:delete"})
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": frozenset(PERMISSIONS),
-    "admin": _ADMIN,
+    "admin": frozenset(PERMISSIONS) - _OWNER_ONLY,
     "member": _MEMBER,
     "guest": frozenset({"organization:read"}),
 }
 
+PROJECT_ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
+    "manager": frozenset({"projects:read", "projects:write", "chat:use", "traces:read"}),
+    "member": frozenset({"projects:read", "chat:use", "traces:read"}),
+    "viewer": frozenset({"projects:read"}),
+}
+"""What a role in a project adds, in that project alone. A guest who may spend is a `member` of a project."""
+
 API_KEY_PERMISSIONS: frozenset[str] = frozenset(
-    {"organization:read", "chat:use", "billing:read", "traces:read"}
+    {"organization:read", "projects:read", "chat:use", "billing:read", "traces:read"}
 )
 """What an API key may do in its own organisation, whoever made it."""
 

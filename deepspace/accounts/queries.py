@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from deepspace.accounts import schemas
-from deepspace.accounts.principal import Principal
+from deepspace.accounts.principal import Membership, Principal, ProjectPlace
 from deepspace.accounts.repository import OrgRepository, PeopleRepository
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound
@@ -36,22 +36,23 @@ class AccountsQueries:
     async def organizations(self, tx: Transaction, principal: Principal) -> list[schemas.OrganizationView]:
         """Return the organisations the caller may see, with their projects."""
         views: list[schemas.OrganizationView] = []
-        for org_id, role in principal.roles.items():
+        for org_id, place in principal.memberships.items():
             org = await OrgRepository(tx, org_id).org()
             if org is not None:
-                projects = await self.projects(tx, org_id)
+                projects = await self.projects(tx, org_id, place)
                 views.append(
                     schemas.OrganizationView(
-                        id=org.id, name=org.name, role=role, currency=self._currency, projects=projects
+                        id=org.id, name=org.name, role=place.role, currency=self._currency, projects=projects
                     )
                 )
         return views
 
-    async def projects(self, tx: Transaction, org_id: UUID) -> list[schemas.ProjectView]:
-        """Return the projects of an organisation."""
+    async def projects(self, tx: Transaction, org_id: UUID, place: Membership) -> list[schemas.ProjectView]:
+        """Return the projects of an organisation that somebody has a part in."""
         return [
             schemas.ProjectView(id=row.id, name=row.name)
             for row in await OrgRepository(tx, org_id).projects()
+            if place.may(ProjectPlace(row.id, row.access == "organization"), "projects:read")
         ]
 
     async def keys(

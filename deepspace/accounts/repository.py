@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
 
 from deepspace.accounts.models import ApiKey, Org, OrgMember, Project, Session, User
+from deepspace.accounts.org_models import OrgRole, ProjectMember, TeamMember
 from deepspace.kit.db import Transaction
 
 
@@ -50,12 +51,22 @@ class PeopleRepository:
         await self._tx.execute(insert(OrgMember).values(org_id=org_id, user_id=user_id, role=role))
 
     async def memberships(self, user_id: UUID) -> Sequence[Any]:
-        """Return (id, name, role) of every organisation of a user, oldest first."""
+        """Return (id, name, role, permissions of a role of the organisation's own or None) of every
+        organisation of a user, oldest first."""
         query = (
-            select(Org.id, Org.name, OrgMember.role)
+            select(Org.id, Org.name, OrgMember.role, OrgRole.permissions)
             .join(OrgMember, OrgMember.org_id == Org.id)
-            .where(OrgMember.user_id == user_id)
+            .outerjoin(OrgRole, OrgRole.id == OrgMember.role_id)
+            .where(OrgMember.user_id == user_id, Org.deleted_at.is_(None))
             .order_by(Org.created_at, Org.id)
+        )
+        return (await self._tx.execute(query)).all()
+
+    async def project_roles(self, user_id: UUID) -> Sequence[Any]:
+        """Return (org_id, project_id, role) of every project role of a user, their own and their teams'."""
+        teams = select(TeamMember.team_id).where(TeamMember.user_id == user_id)
+        query = select(ProjectMember.org_id, ProjectMember.project_id, ProjectMember.role).where(
+            or_(ProjectMember.user_id == user_id, ProjectMember.team_id.in_(teams))
         )
         return (await self._tx.execute(query)).all()
 
@@ -106,11 +117,11 @@ class OrgRepository:
         return (await self._tx.execute(select(Org.__table__).where(Org.id == self._org_id))).one_or_none()
 
     async def projects(self) -> Sequence[Row[Any]]:
-        """Return the projects that are not archived, oldest first."""
+        """Return the projects that are not archived: the default one, then the oldest first."""
         query = (
             select(Project.__table__)
             .where(Project.org_id == self._org_id, Project.archived_at.is_(None))
-            .order_by(Project.created_at, Project.id)
+            .order_by(Project.is_default.desc(), Project.created_at, Project.id)
         )
         return (await self._tx.execute(query)).all()
 
@@ -120,8 +131,12 @@ class OrgRepository:
         return (await self._tx.execute(query)).one_or_none()
 
     async def add_project(self, project_id: UUID, name: str) -> None:
-        """Insert a project."""
-        await self._tx.execute(insert(Project).values(id=project_id, org_id=self._org_id, name=name))
+        """Insert a project; the first one of an organisation is its default."""
+        has_default = select(Project.id).where(Project.org_id == self._org_id, Project.is_default)
+        query = insert(Project).values(
+            id=project_id, org_id=self._org_id, name=name, is_default=~has_default.exists()
+        )
+        await self._tx.execute(query)
 
     async def add_key(self, **values: Any) -> None:
         """Insert an API key."""

@@ -165,7 +165,7 @@ async def receipt(
     db: Db,
 ) -> schemas.ReceiptView:
     """Return the signed receipt of a captured call of one of the caller's organisations."""
-    for org_id in principal.roles:
+    for org_id in principal.memberships:
         if "billing:read" in principal.permissions_in(org_id):
             async with db.tenant(org_id) as tx:
                 with suppress(NotFound):

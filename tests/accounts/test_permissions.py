@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deepspace.accounts.guard import OperatorPermission, OrgPermission
 from deepspace.accounts.permissions import (
     API_KEY_PERMISSIONS,
     OPERATOR_PERMISSIONS,
     PERMISSIONS,
+    PROJECT_ROLE_PERMISSIONS,
     ROLE_PERMISSIONS,
 )
-from deepspace.accounts.principal import KeyGrant, Principal
+from deepspace.accounts.principal import (
+    KeyGrant,
+    Membership,
+    Principal,
+    ProjectPlace,
+    key_membership,
+    membership,
+)
 from deepspace.kit.errors import NotFound, PermissionDenied
 
 ORG, OTHER = uuid4(), uuid4()
@@ -22,13 +32,14 @@ ORG, OTHER = uuid4(), uuid4()
 
 def person(role: str, *, is_operator: bool = False) -> Principal:
     """Return a member of ORG."""
-    return Principal("session", uuid4(), {ORG: role}, is_operator=is_operator)
+    return Principal("session", uuid4(), {ORG: membership(role)}, is_operator=is_operator)
 
 
 def key(*, is_operator: bool = False) -> Principal:
     """Return an API key of ORG."""
     grant = KeyGrant(uuid4(), "key", ORG, uuid4(), None)
-    return Principal("api_key", uuid4(), {ORG: "key"}, is_operator=is_operator, key=grant)
+    place = key_membership(grant.project_id)
+    return Principal("api_key", uuid4(), {ORG: place}, is_operator=is_operator, key=grant)
 
 
 def test_every_step_up_holds_what_the_step_below_holds() -> None:
@@ -89,3 +100,76 @@ def test_a_permission_that_does_not_exist_is_found_out_at_start_and_not_at_the_f
         OperatorPermission("billing:read")
     with pytest.raises(ValueError, match="unknown operator permission"):
         person("owner").may_operate("everything")
+
+
+PROJECTS = [ProjectPlace(uuid4(), is_open) for is_open in (True, False, True, False)]
+ROLES = st.sampled_from([*ROLE_PERMISSIONS, "unknown"])
+CUSTOM = st.none() | st.frozensets(st.sampled_from([*PERMISSIONS, "billing:burn"]))
+GIVEN = st.dictionaries(
+    st.sampled_from([place.id for place in PROJECTS]),
+    st.frozensets(st.sampled_from([*PROJECT_ROLE_PERMISSIONS, "unknown"])),
+)
+
+
+def rights(place: Membership) -> set[tuple[UUID, str]]:
+    """Return everything a place allows: in the organisation, and in each project."""
+    everywhere = {(ORG, name) for name in place.permissions}
+    return everywhere | {
+        (project.id, name) for project in PROJECTS for name in PERMISSIONS if place.may(project, name)
+    }
+
+
+@given(ROLES, CUSTOM, GIVEN, st.data())
+def test_taking_a_role_or_a_permission_away_never_adds_a_right(
+    role: str, custom: frozenset[str] | None, projects: dict[object, frozenset[str]], data: st.DataObject
+) -> None:
+    before = rights(membership(role, custom, projects))  # pyright: ignore[reportArgumentType]
+    fewer = dict(projects)
+    if fewer:
+        victim = data.draw(st.sampled_from(sorted(fewer, key=str)))
+        kept = data.draw(st.frozensets(st.sampled_from([*fewer[victim], "unknown"])))
+        fewer[victim] = kept & projects[victim]
+        if not fewer[victim] and data.draw(st.booleans()):
+            del fewer[victim]
+    less = custom & data.draw(st.frozensets(st.sampled_from(list(PERMISSIONS)))) if custom else custom
+    after = rights(membership(role, less, fewer))  # pyright: ignore[reportArgumentType]
+    assert after <= before
+
+
+@given(ROLES, CUSTOM, GIVEN)
+def test_nobody_does_anything_in_a_project_they_cannot_see_and_guests_see_only_what_they_are_given(
+    role: str, custom: frozenset[str] | None, projects: dict[object, frozenset[str]]
+) -> None:
+    place = membership(role, custom, projects)  # pyright: ignore[reportArgumentType]
+    for project in PROJECTS:
+        names = {name for name in PERMISSIONS if place.may(project, name)}
+        if project.id not in projects and not (place.permissions & {"projects:read", "projects:read_all"}):
+            assert not names
+        if (
+            not project.is_open
+            and project.id not in projects
+            and "projects:read_all" not in place.permissions
+        ):
+            assert not names
+    if role == "guest" and custom is None:
+        spends = {project.id for project in PROJECTS if place.may(project, "chat:use")}
+        assert spends == {key for key, held in projects.items() if held & {"manager", "member"}}
+
+
+def test_a_word_that_left_the_vocabulary_gives_no_right_and_a_custom_role_no_more_than_its_words() -> None:
+    assert membership("custom", frozenset({"billing:burn", "chat:use"})).permissions == {"chat:use"}
+    assert membership("custom").permissions == frozenset()
+
+
+def test_a_viewer_of_a_closed_project_views_whatever_the_organisation_lets_them_do_elsewhere() -> None:
+    project = ProjectPlace(uuid4(), False)
+    place = membership("member", None, {project.id: frozenset({"viewer"})})
+    assert place.may(project, "projects:read")
+    assert not place.may(project, "chat:use")
+
+
+def test_an_api_key_works_in_its_own_project_even_if_that_is_closed_and_in_no_other_closed_one() -> None:
+    own, other = ProjectPlace(uuid4(), False), ProjectPlace(uuid4(), False)
+    place = key_membership(own.id)
+    assert place.may(own, "chat:use")
+    assert not place.may(other, "chat:use")

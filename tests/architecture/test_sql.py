@@ -82,6 +82,10 @@ COMPOSERS = {"bulk.py": "BulkInsert"}
 uses that class must give it constants."""
 
 
+MIGRATIONS_ONLY = {"tenancy.py"}
+"""Statements about tables, put together from the names in migration files; no request ever comes near."""
+
+
 def composed_from_values(tree: ast.Module) -> list[int]:
     """Return the lines where a composer is given something that is not a constant."""
 
@@ -118,7 +122,7 @@ def test_a_composer_given_a_value_is_found() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in python_files("deepspace") if path.name not in COMPOSERS],
+    [path for path in python_files("deepspace") if path.name not in {*COMPOSERS, *MIGRATIONS_ONLY}],
     ids=lambda path: str(path.relative_to(path.parents[2])),
 )
 def test_no_statement_is_put_together_from_values(path: Path) -> None:

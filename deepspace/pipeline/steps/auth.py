@@ -19,7 +19,7 @@ class Auth:
         """Write principal, org_id and project_id; refuse without valid credentials or without `chat:use`."""
         start = x.clock.monotonic_ns()
         principal = await self._authenticator.principal(x.credential)
-        org_id, project_id = await self._authenticator.project_for(principal, x.wanted_project)
-        x.principal, x.org_id, x.project_id = principal, org_id, project_id
-        principal.demand(org_id, "chat:use")
+        org_id, project = await self._authenticator.project_for(principal, x.wanted_project)
+        x.principal, x.org_id, x.project_id = principal, org_id, project.id
+        principal.demand_in_project(org_id, project, "chat:use")
         x.note(self.name, "auth.accepted", duration_ns=x.clock.monotonic_ns() - start, kind=principal.kind)
