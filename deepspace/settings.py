@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from deepspace.kit.client_address import networks_of
+
 PREFIX = "DEEPSPACE_"
 
 
@@ -28,6 +30,17 @@ class SettingsWrong(Exception):
 def _postgres_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("it must begin with postgresql://")
+    return text
+
+
+def _networks(text: str) -> str:
+    networks_of(text)
+    return text
+
+
+def _redis_url(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("it must begin with redis://, rediss:// or unix://")
     return text
 
 
@@ -62,6 +75,11 @@ class Settings(BaseSettings):
     hold_ttl_s: Annotated[float, Field(ge=5, le=3600)] = 120
     drain_s: Annotated[float, Field(ge=0, le=900)] = 30
     web_dist: Path | None = None
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = None
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = None
+    limits_when_unavailable: Literal["local", "refuse"] = "local"
+    limits_timeout_ms: Annotated[int, Field(ge=5, le=5000)] = 100
+    limits_lease_s: Annotated[float, Field(ge=2, le=3600)] = 60
 
     @classmethod
     def settings_customise_sources(

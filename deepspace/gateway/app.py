@@ -18,6 +18,8 @@ from deepspace.gateway.asgi import (
     Send,
     bounded,
     header,
+    header_list,
+    peer,
     send_json,
     send_whole,
 )
@@ -28,6 +30,7 @@ from deepspace.gateway.openai.chat import ChatCompletions
 from deepspace.gateway.openai.errors import error_body
 from deepspace.gateway.openai.models import Models
 from deepspace.gateway.static import StaticFiles
+from deepspace.kit.client_address import TrustedProxies, networks_of
 from deepspace.kit.errors import MethodNotAllowed, NotFound, PlatformError
 from deepspace.kit.ids import new_trace_id, trace_id_from
 from deepspace.kit.log import get_logger, trace_id_var
@@ -58,6 +61,7 @@ class Gateway:
             "/v1/models": {"GET": models},
         }
         self._models = models
+        self._proxies = TrustedProxies(networks_of(platform.settings.trusted_proxies))
         self._openapi: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +71,9 @@ class Gateway:
         if scope["type"] != "http":
             return None
         trace_id = trace_id_from(header(scope, b"traceparent")) or new_trace_id()
-        scope.setdefault("state", {})["trace_id"] = trace_id
+        state = scope.setdefault("state", {})
+        state["trace_id"] = trace_id
+        state["client_ip"] = self._proxies.client(peer(scope), header_list(scope, b"x-forwarded-for"))
         trace_id_var.set(trace_id)
         answer = _Answer(send, trace_id)
         surface = _surface(scope["path"])

@@ -27,6 +27,18 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def header_list(scope: Scope, name: bytes) -> str | None:
+    """Return every header of a lower-case name, joined by commas in their order (RFC 9110, 5.3)."""
+    found = [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+    return ",".join(found) if found else None
+
+
+def peer(scope: Scope) -> str:
+    """Return the address of the other end of the connection; empty on a Unix socket."""
+    client = scope.get("client")
+    return client[0] if client is not None else ""
+
+
 def bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
     """Return a `receive` that raises BodyTooLarge as soon as the body is known to be over `limit` bytes; a
     body declared so is refused here."""

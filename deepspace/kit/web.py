@@ -31,5 +31,5 @@ def bearer(header: Callable[[str], str | None]) -> str | None:
 
 
 def client_ip(request: Request) -> str:
-    """Return the address of the peer."""
-    return request.client.host if request.client is not None else ""
+    """Return the client's address as the gateway found it; see kit/client_address.py."""
+    return request.scope["state"]["client_ip"]

@@ -116,6 +116,7 @@ class Exchange:
     encoder: Encoder
     reference: str | None = None
     clamp: bool = False
+    client_ip: str = ""
     presence: Presence = field(default_factory=Presence)
 
     # auth

@@ -126,6 +126,7 @@ class ChatCompletions:
             encoder=self._encoder,
             reference=_reference(scope),
             clamp=header(scope, b"x-deepspace-clamp") == "affordable",
+            client_ip=scope["state"]["client_ip"],
         )
         delivery = self._pipeline.start(x)
         watcher = asyncio.create_task(_watch(receive, x))

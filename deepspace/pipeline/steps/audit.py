@@ -52,6 +52,7 @@ def _detail(x: Exchange) -> dict[str, Any]:
         "replayed": x.replay is not None,
         "project_id": str(x.project_id) if x.project_id is not None else None,
         "path": x.path,
+        "client_ip": x.client_ip,
         "model": x.call.model,
         "stream": x.call.stream,
         "request_bytes": len(x.call.body),
