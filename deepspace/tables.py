@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import deepspace.accounts.identity_models
 import deepspace.accounts.models
 import deepspace.accounts.org_models
 import deepspace.audit.models
@@ -10,6 +11,7 @@ import deepspace.upstream.models
 from deepspace.kit.db import Table
 
 SLICES = (
+    deepspace.accounts.identity_models,
     deepspace.accounts.models,
     deepspace.accounts.org_models,
     deepspace.audit.models,

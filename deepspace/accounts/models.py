@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from deepspace.kit.db import Table
@@ -98,12 +98,13 @@ class Project(Table):
 
 
 class ApiKey(Table):
-    """An API key: its public id and the HMAC of its whole text."""
+    """An API key: its public id and the HMAC of its whole text, and those of the text before a rotation."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
         UniqueConstraint("org_id", "id"),
         UniqueConstraint("key_id"),
+        UniqueConstraint("previous_key_id"),
         ForeignKeyConstraint(
             ["org_id", "project_id"], ["projects.org_id", "projects.id"], ondelete="CASCADE"
         ),
@@ -119,6 +120,11 @@ class ApiKey(Table):
     secret_hmac: Mapped[bytes] = mapped_column(LargeBinary)
     hint: Mapped[str] = mapped_column(Text)
     scopes: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    allowed_ips: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'::text[]"))
+    last_used_at: Mapped[datetime | None] = mapped_column(Moment)
+    previous_key_id: Mapped[str | None] = mapped_column(Text)
+    previous_hmac: Mapped[bytes | None] = mapped_column(LargeBinary)
+    previous_expires_at: Mapped[datetime | None] = mapped_column(Moment)
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())

@@ -1,0 +1,21 @@
+"""What happens to accounts, told to whoever keeps a record of it. Accounts lie below the audit slice, so
+wiring hands the record in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+from uuid import UUID
+
+from deepspace.kit.db import Transaction
+
+
+class AccountEvents(Protocol):
+    """Takes events such as `account.signed_in`."""
+
+    async def append(
+        self, tx: Transaction, event: str, user_id: UUID, detail: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep an event in the transaction of what it tells of: both commit, or neither. `detail` never
+        holds a secret."""
+        ...

@@ -1,0 +1,154 @@
+"""Signing in: password, then the second factor if there is one, then a session.
+
+Each step is a short transaction of its own: while a password is hashed no connection waits, so a storm of
+sign-ins takes none from the rest of the platform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from deepspace.accounts.devices import Devices
+from deepspace.accounts.errors import (
+    InvalidCredentials,
+    LinkInvalid,
+    SecondFactorRequired,
+    SessionExpired,
+    TooManyAttempts,
+)
+from deepspace.accounts.identity_repository import PersonRepository
+from deepspace.accounts.one_time import LIFETIME, OneTimeTokens
+from deepspace.accounts.passwords import Passwords
+from deepspace.accounts.repository import PeopleRepository
+from deepspace.accounts.sessions import SessionService, SignedIn, Visit
+from deepspace.accounts.throttle import (
+    LINK_MAIL,
+    PASSWORD_ANYWHERE,
+    PASSWORD_DEVICE,
+    PASSWORD_HERE,
+    SECOND_FACTOR,
+    Attempt,
+    Throttle,
+)
+from deepspace.accounts.totp import SecondFactor
+from deepspace.kit.db import Database, Record, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The first factor is right and a second one is needed: goes back together with its code."""
+
+    token: str
+
+    def error(self) -> SecondFactorRequired:
+        """Return what a caller is told."""
+        seconds = int(LIFETIME["second_factor"].total_seconds())
+        return SecondFactorRequired(errors=[{"challenge": self.token, "expires_in": seconds}])
+
+
+class SignIn:
+    """Lets people in."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        throttle: Throttle,
+        *,
+        devices: Devices,
+        sessions: SessionService,
+        second_factor: SecondFactor,
+        one_time: OneTimeTokens,
+    ) -> None:
+        """Open short transactions on `database`."""
+        self._database = database
+        self._passwords = passwords
+        self._throttle = throttle
+        self._devices = devices
+        self._sessions = sessions
+        self._second_factor = second_factor
+        self._one_time = one_time
+
+    async def by_password(self, *, email: str, password: str, device: str | None, visit: Visit) -> SignedIn:
+        """Check a password and open a session.
+
+        InvalidCredentials tells no more than that, for an unknown address as for a wrong password or a
+        disabled account, and takes as long; TooManyAttempts after some of those; SecondFactorRequired if the
+        password is right and the account has a second factor.
+        """
+        attempts = self._attempts(email, device, visit.ip)
+        await self._throttle.admit(*attempts)
+        async with self._database.platform() as tx:
+            user = await PeopleRepository(tx).user_by_email(email)
+        encoded = user.password_hash if user is not None else None
+        fits = await self._passwords.verify(encoded, password)
+        if user is None or encoded is None or not fits or user.status != "active":
+            raise InvalidCredentials
+        fresh = await self._passwords.hash(password) if self._passwords.is_outdated(encoded) else encoded
+        async with self._database.platform() as tx:
+            people = PersonRepository(tx)
+            now = await people.locked(user.id)
+            if now is None or now.password_hash != encoded or now.status != "active":
+                raise InvalidCredentials  # it was changed while the old one was being checked
+            if fresh != encoded:
+                await people.update(user.id, password_hash=fresh)
+            await self._throttle.succeeded(tx, attempts)
+            let_in = await self.after_first_factor(tx, now, visit, how="password")
+        if isinstance(let_in, Challenge):
+            raise let_in.error()
+        return let_in
+
+    async def after_first_factor(
+        self, tx: Transaction, user: Record, visit: Visit, *, how: str
+    ) -> SignedIn | Challenge:
+        """Open a session, or return a challenge if the account has a second factor."""
+        if (await self._second_factor.state(tx, user.id)).enabled:
+            return Challenge(await self._one_time.issue(tx, user.id, "second_factor"))
+        return await self._sessions.open(tx, user, visit, how=how)
+
+    async def by_second_factor(self, *, challenge: str, code: str, visit: Visit) -> SignedIn:
+        """Finish a sign-in with a code. SessionExpired if the challenge is too old, SecondFactorInvalid for
+        a wrong code, TooManyAttempts after some of those: the challenge stays good for the next try."""
+        user_id = await self._challenged(challenge)
+        attempt = Attempt(SECOND_FACTOR, str(user_id))
+        await self._throttle.admit(attempt)
+        async with self._database.platform() as tx:
+            user = await PersonRepository(tx).locked(user_id)
+            if user is None or user.status != "active":
+                raise InvalidCredentials
+            await self._second_factor.demand(tx, user_id, code)
+            try:
+                await self._one_time.redeem(tx, challenge, "second_factor")
+            except LinkInvalid:
+                raise SessionExpired("This sign-in was finished or has expired; begin again.") from None
+            await self._throttle.succeeded(tx, [attempt])
+            return await self._sessions.open(tx, user, visit, how="second factor")
+
+    async def _challenged(self, challenge: str) -> UUID:
+        try:
+            async with self._database.platform() as tx:
+                return (await self._one_time.find(tx, "second_factor", challenge)).user_id
+        except LinkInvalid:
+            raise SessionExpired("This sign-in was finished or has expired; begin again.") from None
+
+    def _attempts(self, email: str, device: str | None, ip: str) -> tuple[Attempt, ...]:
+        account = email.lower()
+        known = self._devices.known(device, email)
+        if known is not None:
+            return (Attempt(PASSWORD_DEVICE, f"{account}|{known}"),)
+        return (Attempt(PASSWORD_HERE, f"{account}|{ip}"), Attempt(PASSWORD_ANYWHERE, account))
+
+
+def password_attempts(email: str) -> tuple[Attempt, ...]:
+    """Return what a reset of the password forgives; what was counted for single addresses stays."""
+    return (Attempt(PASSWORD_ANYWHERE, email.lower()),)
+
+
+async def may_mail(throttle: Throttle, email: str) -> bool:
+    """Tell whether one more mail with a link may go to this address; the caller learns nothing else."""
+    try:
+        await throttle.admit(Attempt(LINK_MAIL, email.lower()))
+    except TooManyAttempts:
+        return False
+    return True
