@@ -7,6 +7,7 @@ import deepspace.accounts.models
 import deepspace.accounts.org_models
 import deepspace.audit.models
 import deepspace.billing.models
+import deepspace.policy.models
 import deepspace.upstream.models
 from deepspace.kit.db import Table
 
@@ -16,6 +17,7 @@ SLICES = (
     deepspace.accounts.org_models,
     deepspace.audit.models,
     deepspace.billing.models,
+    deepspace.policy.models,
     deepspace.upstream.models,
 )
 
