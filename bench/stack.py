@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx2
 
 from bench.exchanges import MODEL, PER_MILLION
+from deepspace.accounts.key_service import KeyWish
 from deepspace.cli import administration
 from deepspace.kit.embedded_postgres import DURABLE, EmbeddedPostgres
 from deepspace.kit.money import micro_per_million
@@ -84,9 +85,8 @@ async def _furnish(platform: Platform, upstream_port: int) -> tuple[str, str]:
     org_id = uuid.UUID(made["organization_id"])
     await administration.top_up(platform, made["organization_id"], STARTING_BALANCE, "bench")
     async with platform.database.platform() as tx:
-        key = await platform.accounts.issue_key(
-            tx, org_id, project_id=uuid.UUID(made["project_id"]), name="bench", created_by=None
-        )
+        wish = KeyWish(name="bench", project_id=uuid.UUID(made["project_id"]))
+        key = await platform.keys.issue(tx, org_id, wish, created_by=None)
         await platform.channels.create(
             tx,
             name="bench",

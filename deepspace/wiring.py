@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.authenticator import NOTICES, Authenticator
+from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.queries import AccountsQueries
 from deepspace.accounts.service import AccountsService
@@ -31,6 +32,7 @@ from deepspace.kit.clock import Clock, SystemClock
 from deepspace.kit.crypto import KeyRing, Sealer
 from deepspace.kit.db import Database
 from deepspace.kit.ids import uuid7
+from deepspace.kit.notices import NoticeListener
 from deepspace.pipeline.chat import chat_pipeline
 from deepspace.pipeline.runner import Pipeline
 from deepspace.settings import Settings, SettingsWrong
@@ -52,6 +54,8 @@ class Platform:
     client: AiohttpClient
     authenticator: Authenticator
     accounts: AccountsService
+    keys: KeyService
+    notices: NoticeListener
     billing: BillingService
     moves: MoneyMoves
     prices: PriceBook
@@ -63,6 +67,7 @@ class Platform:
 
     async def close(self) -> None:
         """Close what holds connections, the books last."""
+        await self.notices.close()
         await self.client.close()
         await self.ledger.close()
         await self.database.close()
@@ -90,6 +95,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     accounts = AccountsService(
         tokens, Passwords(), ring, clock, session_ttl=timedelta(days=settings.session_days)
     )
+    keys = KeyService(ring, clock)
     billing = BillingService(settings.currency)
     moves = MoneyMoves(ring.key("redeem-codes.1"))
     prices = PriceBook(database)
@@ -103,6 +109,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         database,
         authenticator,
         accounts,
+        keys,
         AccountsQueries(settings.currency),
         billing,
         prices,
@@ -125,6 +132,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         client=client,
         authenticator=authenticator,
         accounts=accounts,
+        keys=keys,
+        notices=NoticeListener(
+            settings.database_url, NOTICES, authenticator.hear, authenticator.forget_everything
+        ),
         billing=billing,
         moves=moves,
         prices=prices,

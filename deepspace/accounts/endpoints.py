@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from deepspace.accounts import schemas
 from deepspace.accounts.authenticator import Authenticator
@@ -18,7 +17,7 @@ from deepspace.accounts.service import SignedIn as SignedInTokens
 from deepspace.accounts.tokens import ACCESS_TTL
 from deepspace.kit.db import Database, Record
 from deepspace.kit.errors import PermissionDenied
-from deepspace.kit.page import Limit, Page, decode_cursor, page_of
+from deepspace.kit.page import Page
 from deepspace.kit.web import client_ip, provided
 
 router = APIRouter(prefix="/api", tags=["accounts"])
@@ -155,55 +154,3 @@ async def create_project(
     async with db.tenant(access.org_id) as tx:
         project_id = await accounts.create_project(tx, access.org_id, name=body.name)
     return schemas.ProjectView(id=project_id, name=body.name)
-
-
-@router.get("/organizations/{org}/api-keys", summary="API keys of an organisation")
-async def api_keys(
-    access: Annotated[OrgAccess, Requires("api_keys:read")],
-    queries: Queries,
-    db: Db,
-    limit: Annotated[Limit, Query()] = 50,
-    cursor: str | None = None,
-) -> Page[schemas.KeyView]:
-    """List API keys, newest first, without their secrets."""
-    before = decode_cursor(cursor) if cursor is not None else None
-    async with db.tenant(access.org_id) as tx:
-        rows = await queries.keys(tx, access.org_id, limit + 1, before)
-    return page_of(rows, limit, lambda row: row, lambda row: (row.created_at, row.id))
-
-
-@router.post("/organizations/{org}/api-keys", status_code=201, summary="Make an API key")
-async def create_api_key(
-    body: schemas.NewKeyBody,
-    access: Annotated[OrgAccess, Requires("api_keys:write")],
-    accounts: Accounts,
-    queries: Queries,
-    db: Db,
-) -> schemas.NewKeyView:
-    """Make an API key for a project. `secret` is in this answer and nowhere else."""
-    async with db.tenant(access.org_id) as tx:
-        issued = await accounts.issue_key(
-            tx,
-            access.org_id,
-            project_id=body.project_id,
-            name=body.name,
-            created_by=access.principal.user_id,
-            models=body.models,
-            expires_at=body.expires_at,
-        )
-        view = await queries.key(tx, access.org_id, issued.id)
-    return schemas.NewKeyView(**view.model_dump(), secret=issued.secret)
-
-
-@router.delete("/organizations/{org}/api-keys/{key}", status_code=204, summary="Revoke an API key")
-async def revoke_api_key(
-    key: UUID,
-    access: Annotated[OrgAccess, Requires("api_keys:write")],
-    accounts: Accounts,
-    db: Db,
-    authenticator: Annotated[Authenticator, provided(Authenticator)],
-) -> None:
-    """Revoke an API key: refused at once here, within a second on every other gateway process."""
-    async with db.tenant(access.org_id) as tx:
-        key_id = await accounts.revoke_key(tx, access.org_id, key)
-    authenticator.forget_key(key_id)

@@ -18,7 +18,7 @@ from deepspace.accounts.permissions import OPERATOR_PERMISSIONS, PERMISSIONS
 from deepspace.accounts.principal import Membership, Principal
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import parse_uuid
-from deepspace.kit.web import bearer
+from deepspace.kit.web import bearer, client_ip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class OrgAccess:
 
 async def _principal(request: Request) -> Principal:
     authenticator: Authenticator = request.app.state.provided[Authenticator]
-    return await authenticator.principal(bearer(request.headers.get))
+    credential = bearer(request.headers.get)
+    return await authenticator.principal(credential, "management", client_ip(request))
 
 
 class OrgPermission:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -14,6 +14,7 @@ from deepspace.accounts.permissions import (
     PROJECT_ROLE_PERMISSIONS,
     ROLE_PERMISSIONS,
 )
+from deepspace.accounts.scopes import KeyScopes
 from deepspace.kit.errors import NotFound, PermissionDenied
 
 _NOTHING: frozenset[str] = frozenset()
@@ -27,8 +28,7 @@ class KeyGrant:
     name: str
     org_id: UUID
     project_id: UUID
-    models: frozenset[str] | None
-    """The models the key may call; None for every model."""
+    scopes: KeyScopes = field(default_factory=KeyScopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,10 @@ def membership(
     return Membership(role, held, MappingProxyType(given))
 
 
-def key_membership(project_id: UUID) -> Membership:
-    """Return the place of an API key: in the organisation, and in its own project even if that is closed."""
-    given = MappingProxyType({project_id: API_KEY_PERMISSIONS})
+def key_membership(projects: Collection[UUID]) -> Membership:
+    """Return the place of an API key: in the organisation, and in its own projects even if they are
+    closed."""
+    given = MappingProxyType(dict.fromkeys(projects, API_KEY_PERMISSIONS))
     return Membership("key", API_KEY_PERMISSIONS, given)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from deepspace.accounts import schemas
 from deepspace.accounts.principal import Membership, Principal, ProjectPlace
 from deepspace.accounts.repository import OrgRepository, PeopleRepository
-from deepspace.kit.db import Record, Transaction
+from deepspace.kit.db import Transaction
 from deepspace.kit.errors import NotFound
 
 
@@ -54,29 +52,3 @@ class AccountsQueries:
             for row in await OrgRepository(tx, org_id).projects()
             if place.may(ProjectPlace(row.id, row.access == "organization"), "projects:read")
         ]
-
-    async def keys(
-        self, tx: Transaction, org_id: UUID, limit: int, before: tuple[datetime, UUID] | None
-    ) -> Sequence[schemas.KeyView]:
-        """Return API keys, newest first."""
-        return [_key_view(row) for row in await OrgRepository(tx, org_id).keys(limit, before)]
-
-    async def key(self, tx: Transaction, org_id: UUID, row_id: UUID) -> schemas.KeyView:
-        """Return one API key."""
-        row = await OrgRepository(tx, org_id).key(row_id)
-        if row is None:
-            raise NotFound
-        return _key_view(row)
-
-
-def _key_view(row: Record) -> schemas.KeyView:
-    return schemas.KeyView(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
-        hint=row.hint,
-        models=row.scopes.get("models"),
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-    )

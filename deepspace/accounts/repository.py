@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 
-from deepspace.accounts.models import ApiKey, Org, OrgMember, Project, Session, User
+from deepspace.accounts.models import Org, OrgMember, Project, Session, User
 from deepspace.accounts.org_models import OrgRole, ProjectMember, TeamMember
 from deepspace.kit.db import Transaction
 
@@ -92,20 +92,8 @@ class PeopleRepository:
         await self._tx.execute(update(Session).where(where).values(revoked_at=now, revoked_reason=reason))
 
 
-class KeyDirectory:
-    """API keys by their public id, before the tenant is known: the one look-up that crosses tenants."""
-
-    def __init__(self, tx: Transaction) -> None:
-        """Run on the caller's transaction."""
-        self._tx = tx
-
-    async def key(self, key_id: str) -> Row[Any] | None:
-        """Return the row of an API key."""
-        return (await self._tx.execute(select(ApiKey.__table__).where(ApiKey.key_id == key_id))).one_or_none()
-
-
 class OrgRepository:
-    """Projects and API keys of one organisation."""
+    """Projects of one organisation."""
 
     def __init__(self, tx: Transaction, org_id: UUID) -> None:
         """Run on the caller's transaction, for one tenant."""
@@ -137,25 +125,3 @@ class OrgRepository:
             id=project_id, org_id=self._org_id, name=name, is_default=~has_default.exists()
         )
         await self._tx.execute(query)
-
-    async def add_key(self, **values: Any) -> None:
-        """Insert an API key."""
-        await self._tx.execute(insert(ApiKey).values(org_id=self._org_id, **values))
-
-    async def key(self, row_id: UUID) -> Row[Any] | None:
-        """Return an API key of this organisation."""
-        query = select(ApiKey.__table__).where(ApiKey.org_id == self._org_id, ApiKey.id == row_id)
-        return (await self._tx.execute(query)).one_or_none()
-
-    async def keys(self, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Row[Any]]:
-        """Return up to `limit` keys, newest first, that stand behind the position `before`."""
-        query = select(ApiKey.__table__).where(ApiKey.org_id == self._org_id)
-        if before is not None:
-            query = query.where(or_(tuple_(ApiKey.created_at, ApiKey.id) < before))
-        query = query.order_by(ApiKey.created_at.desc(), ApiKey.id.desc()).limit(limit)
-        return (await self._tx.execute(query)).all()
-
-    async def revoke_key(self, row_id: UUID, now: datetime) -> None:
-        """Revoke a key; a key that is revoked keeps its time."""
-        where = and_(ApiKey.org_id == self._org_id, ApiKey.id == row_id, ApiKey.revoked_at.is_(None))
-        await self._tx.execute(update(ApiKey).where(where).values(revoked_at=now))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from deepspace.accounts.passwords import MIN_LENGTH
 
@@ -86,33 +85,3 @@ class NewProjectBody(Body):
     """A project to create."""
 
     name: Name
-
-
-class NewKeyBody(Body):
-    """An API key to make."""
-
-    name: Name
-    project_id: UUID
-    models: Annotated[list[Name], Field(max_length=500)] | None = Field(
-        None, description="Models the key may call; leave out for all."
-    )
-    expires_at: AwareDatetime | None = None
-
-
-class KeyView(BaseModel):
-    """An API key without its secret."""
-
-    id: UUID
-    project_id: UUID
-    name: str
-    hint: str
-    models: list[str] | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class NewKeyView(KeyView):
-    """An API key just made: `secret` is shown this once."""
-
-    secret: str

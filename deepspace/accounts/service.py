@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from deepspace.accounts import keys
 from deepspace.accounts.errors import EmailTaken, InvalidCredentials, SessionExpired
 from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.repository import OrgRepository, PeopleRepository
@@ -15,7 +13,7 @@ from deepspace.accounts.tokens import TokenService, refresh_expiry
 from deepspace.kit.clock import Clock
 from deepspace.kit.crypto import KeyRing
 from deepspace.kit.db import Record, Transaction
-from deepspace.kit.errors import NotFound, ValidationFailed
+from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import uuid7
 
 REFRESH_GRACE = timedelta(seconds=10)
@@ -29,15 +27,6 @@ class SignedIn:
     access_token: str
     refresh_token: str
     user: Record
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedKey:
-    """An API key just made: `secret` is shown once."""
-
-    id: UUID
-    secret: str
-    hint: str
 
 
 class AccountsService:
@@ -98,45 +87,6 @@ class AccountsService:
         project_id = uuid7()
         await OrgRepository(tx, org_id).add_project(project_id, name)
         return project_id
-
-    async def issue_key(
-        self,
-        tx: Transaction,
-        org_id: UUID,
-        *,
-        project_id: UUID,
-        name: str,
-        created_by: UUID | None,
-        models: Sequence[str] | None = None,
-        expires_at: datetime | None = None,
-    ) -> IssuedKey:
-        """Make an API key for a project; `models` restricts what it may call (None: everything)."""
-        repository = OrgRepository(tx, org_id)
-        if await repository.project(project_id) is None:
-            raise ValidationFailed("There is no such project in this organisation.", param="project_id")
-        new = keys.make_key()
-        row_id = uuid7()
-        await repository.add_key(
-            id=row_id,
-            project_id=project_id,
-            created_by=created_by,
-            name=name,
-            key_id=new.key_id,
-            secret_hmac=keys.key_hmac(self._pepper, new.text),
-            hint=new.hint,
-            scopes={"models": list(models)} if models is not None else {},
-            expires_at=expires_at,
-        )
-        return IssuedKey(row_id, new.text, new.hint)
-
-    async def revoke_key(self, tx: Transaction, org_id: UUID, row_id: UUID) -> str:
-        """Revoke an API key and return its public id; NotFound if it is not this organisation's."""
-        repository = OrgRepository(tx, org_id)
-        row = await repository.key(row_id)
-        if row is None:
-            raise NotFound
-        await repository.revoke_key(row_id, self._clock.now())
-        return row.key_id
 
     async def login(
         self, tx: Transaction, *, email: str, password: str, user_agent: str, ip: str

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from deepspace.accounts.key_service import KeyWish
 from deepspace.billing.moves import Authority
 from deepspace.kit.money import micro_per_million, nano
 from deepspace.upstream import local_model
@@ -41,9 +42,8 @@ async def seed(platform: Platform, data_dir: Path, url: str) -> dict[str, str] |
         await platform.moves.topup(
             tx, org_id, nano(STARTING_BALANCE), Authority(user_id, "starting balance", f"first-run:{org_id}")
         )
-        key = await accounts.issue_key(
-            tx, org_id, project_id=project_id, name="first key", created_by=user_id
-        )
+        wish = KeyWish(name="first key", project_id=project_id)
+        key = await platform.keys.issue(tx, org_id, wish, created_by=user_id)
         found = {
             "url": url,
             "admin_email": ADMIN_EMAIL,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -37,6 +39,8 @@ from deepspace.kit.log import get_logger, trace_id_var
 from deepspace.wiring import Platform
 
 log = get_logger(__name__)
+
+LAST_USED_EVERY_S = 5.0
 
 _EVERYWHERE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
@@ -158,14 +162,30 @@ class Gateway:
                 send, error.status, msgspec.json.encode(body), b"application/problem+json", headers
             )
 
+    async def _chores(self) -> None:
+        while True:
+            await asyncio.sleep(LAST_USED_EVERY_S)
+            await self._write_last_used()
+
+    async def _write_last_used(self) -> None:
+        """Write when keys were last used. It is for people's eyes: a database that is away loses a few."""
+        with suppress(PlatformError):
+            await self._platform.authenticator.write_last_used()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
+        chores: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._platform.ledger.start()
+                await self._platform.notices.start()
+                chores = asyncio.create_task(self._chores())
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._platform.chat.drain(self._platform.settings.drain_s)
+                if chores is not None:
+                    chores.cancel()
+                await self._write_last_used()
                 await self._platform.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

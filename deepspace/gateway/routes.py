@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from deepspace.accounts import endpoints as accounts
+from deepspace.accounts import key_endpoints as keys
 from deepspace.audit import endpoints as audit
 from deepspace.billing import admin_endpoints as billing_admin
 from deepspace.billing import endpoints as billing
@@ -13,6 +14,7 @@ from deepspace.upstream import endpoints as upstream
 
 ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
+    keys.router,
     billing.router,
     usage.router,
     audit.router,

@@ -56,6 +56,13 @@ class ReadThrough(Generic[Key, Value]):
         self._entries.pop(key, None)
         self._loading.pop(key, None)
 
+    def forget_where(self, changed: Callable[[Value], bool]) -> None:
+        """Drop every entry whose value is `changed`. Look-ups under way began before the change was heard of:
+        they go to those who wait, and are not kept."""
+        self._loading.clear()
+        for key in [key for key, (_, value) in self._entries.items() if changed(value)]:
+            del self._entries[key]
+
     def _loaded(self, key: Key, task: asyncio.Future[Value], started_ns: int) -> None:
         """Keep a value; its age counts from the moment it was asked for."""
         failed = task.cancelled() or task.exception() is not None  # seen, also if nobody waits any more

@@ -37,8 +37,8 @@ def person(role: str, *, is_operator: bool = False) -> Principal:
 
 def key(*, is_operator: bool = False) -> Principal:
     """Return an API key of ORG."""
-    grant = KeyGrant(uuid4(), "key", ORG, uuid4(), None)
-    place = key_membership(grant.project_id)
+    grant = KeyGrant(uuid4(), "key", ORG, uuid4())
+    place = key_membership([grant.project_id])
     return Principal("api_key", uuid4(), {ORG: place}, is_operator=is_operator, key=grant)
 
 
@@ -170,6 +170,6 @@ def test_a_viewer_of_a_closed_project_views_whatever_the_organisation_lets_them_
 
 def test_an_api_key_works_in_its_own_project_even_if_that_is_closed_and_in_no_other_closed_one() -> None:
     own, other = ProjectPlace(uuid4(), False), ProjectPlace(uuid4(), False)
-    place = key_membership(own.id)
+    place = key_membership([own.id])
     assert place.may(own, "chat:use")
     assert not place.may(other, "chat:use")

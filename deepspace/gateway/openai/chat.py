@@ -112,7 +112,8 @@ class ChatCompletions:
         stream."""
         started_ns, started_at = self._clock.monotonic_ns(), self._clock.now()
         credential = bearer(lambda name: header(scope, name.encode()))
-        await self._authenticator.principal(credential)  # before a byte of the body is read
+        address: str = scope["state"]["client_ip"]
+        await self._authenticator.principal(credential, "chat", address)  # before the body is read
         call = parse_chat(await read_body(scope, receive, self._max_body_bytes))
         x = Exchange(
             trace_id=scope["state"]["trace_id"],
@@ -126,7 +127,7 @@ class ChatCompletions:
             encoder=self._encoder,
             reference=_reference(scope),
             clamp=header(scope, b"x-deepspace-clamp") == "affordable",
-            client_ip=scope["state"]["client_ip"],
+            client_ip=address,
         )
         delivery = self._pipeline.start(x)
         watcher = asyncio.create_task(_watch(receive, x))

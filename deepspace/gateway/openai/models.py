@@ -27,9 +27,10 @@ class Models:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the models the caller may use."""
-        principal = await self._authenticator.principal(bearer(lambda name: header(scope, name.encode())))
+        credential = bearer(lambda name: header(scope, name.encode()))
+        principal = await self._authenticator.principal(credential, "models", scope["state"]["client_ip"])
         _, _ = await self._authenticator.project_for(principal, header(scope, b"x-deepspace-project"))
-        allowed = principal.key.models if principal.key is not None else None
+        allowed = principal.key.scopes.models if principal.key is not None else None
         models = {
             name: routes
             for name, routes in (await self._catalogue.models()).items()

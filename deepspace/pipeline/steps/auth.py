@@ -18,7 +18,7 @@ class Auth:
     async def __call__(self, x: Exchange) -> None:
         """Write principal, org_id and project_id; refuse without valid credentials or without `chat:use`."""
         start = x.clock.monotonic_ns()
-        principal = await self._authenticator.principal(x.credential)
+        principal = await self._authenticator.principal(x.credential, "chat", x.client_ip)
         org_id, project = await self._authenticator.project_for(principal, x.wanted_project)
         x.principal, x.org_id, x.project_id = principal, org_id, project.id
         principal.demand_in_project(org_id, project, "chat:use")

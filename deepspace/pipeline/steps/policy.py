@@ -21,7 +21,7 @@ class Policy:
         start = x.clock.monotonic_ns()
         routes = await self._catalogue.routes(x.call.model)
         key = x.principal.key if x.principal is not None else None
-        if key is not None and key.models is not None and x.call.model not in key.models:
+        if key is not None and key.scopes.models is not None and x.call.model not in key.scopes.models:
             raise PermissionDenied(f"This API key may not call the model '{x.call.model}'.", param="model")
         x.routes = routes
         x.note(

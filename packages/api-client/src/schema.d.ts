@@ -196,14 +196,42 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
+        /**
+         * An API key
+         * @description Return one API key without its secret.
+         */
+        get: operations["api_key_api_organizations__org__api_keys__key__get"];
+        /**
+         * Change an API key
+         * @description Change name, narrowing or end of a key; its text and its project stay.
+         */
+        put: operations["change_api_key_api_organizations__org__api_keys__key__put"];
         post?: never;
         /**
          * Revoke an API key
          * @description Revoke an API key: refused at once here, within a second on every other gateway process.
          */
         delete: operations["revoke_api_key_api_organizations__org__api_keys__key__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/api-keys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate an API key
+         * @description Give a key a new secret; the present one works for `overlap_s` more. Id, budgets and limits stay.
+         */
+        post: operations["rotate_api_key_api_organizations__org__api_keys__key__rotate_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -845,6 +873,38 @@ export interface components {
             created_at: string;
         };
         /**
+         * KeyChangeBody
+         * @description What a key is to be from now on; what is left out becomes unlimited, as in a new key.
+         */
+        KeyChangeBody: {
+            /**
+             * Routes
+             * @description Surfaces the key may use; leave out for all.
+             */
+            routes?: ("chat" | "models" | "management")[] | null;
+            /**
+             * Models
+             * @description Models the key may call; leave out for all.
+             */
+            models?: string[] | null;
+            /**
+             * Project Ids
+             * @description Projects the key may name by `x-deepspace-project`, beside its own.
+             * @default []
+             */
+            project_ids: string[];
+            /**
+             * Allowed Ips
+             * @description Addresses or CIDR blocks the key may be used from; empty for anywhere.
+             * @default []
+             */
+            allowed_ips: string[];
+            /** Expires At */
+            expires_at?: string | null;
+            /** Name */
+            name: string;
+        };
+        /**
          * KeyView
          * @description An API key without its secret.
          */
@@ -863,17 +923,35 @@ export interface components {
             name: string;
             /** Hint */
             hint: string;
+            /** Routes */
+            routes: string[] | null;
             /** Models */
             models: string[] | null;
+            /** Project Ids */
+            project_ids: string[];
+            /** Allowed Ips */
+            allowed_ips: string[];
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
+            /** Created By */
+            created_by: string | null;
             /** Expires At */
             expires_at: string | null;
             /** Revoked At */
             revoked_at: string | null;
+            /**
+             * Last Used At
+             * @description Written every few seconds, not with each call.
+             */
+            last_used_at: string | null;
+            /**
+             * Previous Expires At
+             * @description Until when the text before the last rotation works.
+             */
+            previous_expires_at: string | null;
         };
         /**
          * LoginBody
@@ -933,6 +1011,30 @@ export interface components {
          * @description An API key to make.
          */
         NewKeyBody: {
+            /**
+             * Routes
+             * @description Surfaces the key may use; leave out for all.
+             */
+            routes?: ("chat" | "models" | "management")[] | null;
+            /**
+             * Models
+             * @description Models the key may call; leave out for all.
+             */
+            models?: string[] | null;
+            /**
+             * Project Ids
+             * @description Projects the key may name by `x-deepspace-project`, beside its own.
+             * @default []
+             */
+            project_ids: string[];
+            /**
+             * Allowed Ips
+             * @description Addresses or CIDR blocks the key may be used from; empty for anywhere.
+             * @default []
+             */
+            allowed_ips: string[];
+            /** Expires At */
+            expires_at?: string | null;
             /** Name */
             name: string;
             /**
@@ -940,17 +1042,10 @@ export interface components {
              * Format: uuid
              */
             project_id: string;
-            /**
-             * Models
-             * @description Models the key may call; leave out for all.
-             */
-            models?: string[] | null;
-            /** Expires At */
-            expires_at?: string | null;
         };
         /**
          * NewKeyView
-         * @description An API key just made: `secret` is shown this once.
+         * @description An API key just made or rotated: `secret` is shown this once.
          */
         NewKeyView: {
             /**
@@ -967,17 +1062,35 @@ export interface components {
             name: string;
             /** Hint */
             hint: string;
+            /** Routes */
+            routes: string[] | null;
             /** Models */
             models: string[] | null;
+            /** Project Ids */
+            project_ids: string[];
+            /** Allowed Ips */
+            allowed_ips: string[];
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
+            /** Created By */
+            created_by: string | null;
             /** Expires At */
             expires_at: string | null;
             /** Revoked At */
             revoked_at: string | null;
+            /**
+             * Last Used At
+             * @description Written every few seconds, not with each call.
+             */
+            last_used_at: string | null;
+            /**
+             * Previous Expires At
+             * @description Until when the text before the last rotation works.
+             */
+            previous_expires_at: string | null;
             /** Secret */
             secret: string;
         };
@@ -1314,6 +1427,18 @@ export interface components {
              * @description Needed only if several organisations used the reference.
              */
             organization_id?: string | null;
+        };
+        /**
+         * RotateBody
+         * @description How to rotate a key.
+         */
+        RotateBody: {
+            /**
+             * Overlap S
+             * @description Seconds for which the present text still works.
+             * @default 3600
+             */
+            overlap_s: number;
         };
         /**
          * TierBody
@@ -2214,6 +2339,74 @@ export interface operations {
             };
         };
     };
+    api_key_api_organizations__org__api_keys__key__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_api_key_api_organizations__org__api_keys__key__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyChangeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     revoke_api_key_api_organizations__org__api_keys__key__delete: {
         parameters: {
             query?: never;
@@ -2232,6 +2425,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_api_key_api_organizations__org__api_keys__key__rotate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyView"];
+                };
             };
             /** @description A problem. */
             default: {

@@ -1,0 +1,63 @@
+"""What an API key is narrowed to: surfaces, models, projects, networks. None or empty means no narrowing."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+Surface = Literal["chat", "models", "management"]
+"""Where a request comes in: calls that spend (`chat`), the list of models, or /api (`management`)."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class KeyScopes:
+    """The narrowing of one key."""
+
+    routes: frozenset[str] | None = None
+    models: frozenset[str] | None = None
+    projects: frozenset[UUID] = frozenset()
+    """Projects the key may name beside its own."""
+    networks: tuple[Network, ...] = ()
+
+    def allow_address(self, ip: str) -> bool:
+        """Tell whether a request may come from this address; an unknown address fits no list."""
+        if not self.networks:
+            return True
+        try:
+            address = ipaddress.ip_address(ip)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # an IPv4 client on a dual-stack socket (RFC 4291, 2.5.5.2)
+        return any(address in network for network in self.networks)
+
+    def allow_route(self, surface: Surface) -> bool:
+        """Tell whether the key is for this surface."""
+        return self.routes is None or surface in self.routes
+
+
+def read_scopes(stored: Mapping[str, Any], allowed_ips: Sequence[str]) -> KeyScopes:
+    """Return the scopes that a key's row holds."""
+    return KeyScopes(
+        _names(stored.get("routes")),
+        _names(stored.get("models")),
+        frozenset(UUID(text) for text in stored.get("projects") or ()),
+        tuple(ipaddress.ip_network(text) for text in allowed_ips),
+    )
+
+
+def parse_network(text: str) -> str:
+    """Return an address or CIDR block in its one canonical form; ValueError says what is wrong with it."""
+    network = ipaddress.ip_network(text.strip(), strict=True)
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise ValueError("write an IPv4-mapped address as IPv4")
+    return str(network)
+
+
+def _names(found: Sequence[str] | None) -> frozenset[str] | None:
+    return frozenset(found) if found is not None else None
