@@ -1,0 +1,117 @@
+"""settings → clients → slices → pipeline: the only place where things meet. One file a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.key_service import KeyService
+from deepspace.accounts.service import AccountsService
+from deepspace.audit.service import TraceService
+from deepspace.billing.moves import MoneyMoves
+from deepspace.billing.service import BillingService, PriceBook
+from deepspace.billing.story import MoneyStory
+from deepspace.billing.sweeper import Sweeper
+from deepspace.billing.writer import LedgerWriter
+from deepspace.kit.clock import Clock, SystemClock
+from deepspace.kit.crypto import KeyRing, Sealer
+from deepspace.kit.db import Database
+from deepspace.kit.notices import NoticeListener
+from deepspace.pipeline.chat import chat_pipeline
+from deepspace.pipeline.runner import Pipeline
+from deepspace.settings import Settings, SettingsWrong
+from deepspace.upstream.catalogue import Catalogue
+from deepspace.upstream.client import AiohttpClient
+from deepspace.upstream.service import ChannelService
+from deepspace.wiring.accounts import wire_accounts
+from deepspace.wiring.billing import wire_billing
+from deepspace.wiring.core import Core
+
+CREDENTIAL_KEY = "channel-credentials.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The wired platform of one process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    ledger: LedgerWriter
+    client: AiohttpClient
+    authenticator: Authenticator
+    accounts: AccountsService
+    keys: KeyService
+    notices: NoticeListener
+    billing: BillingService
+    moves: MoneyMoves
+    prices: PriceBook
+    sweeper: Sweeper
+    catalogue: Catalogue
+    channels: ChannelService
+    chat: Pipeline
+    provided: Mapping[type[Any], Any]
+
+    async def close(self) -> None:
+        """Close what holds connections, the books last."""
+        await self.notices.close()
+        await self.client.close()
+        await self.ledger.close()
+        await self.database.close()
+
+
+def wire(settings: Settings, clock: Clock | None = None) -> Platform:
+    """Build the platform. Nothing connects yet; SettingsWrong if a needed setting is absent."""
+    core = _core(settings, clock or SystemClock())
+    database = core.database
+    client = AiohttpClient()
+    accounts = wire_accounts(core)
+    billing = wire_billing(core)
+    sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
+    catalogue = Catalogue(database, sealer)
+    channels = ChannelService(sealer, client, catalogue)
+    traces = TraceService(MoneyStory(settings.currency), settings.currency)
+    chat = chat_pipeline(
+        accounts.authenticator,
+        catalogue,
+        billing.prices,
+        billing.budgets,
+        billing.ledger,
+        client,
+        hold_ttl_s=settings.hold_ttl_s,
+    )
+    things: list[Any] = [
+        *(database, SystemClock(), catalogue, channels, traces),
+        *accounts.provided,
+        *billing.provided,
+    ]
+    return Platform(
+        settings=settings,
+        clock=core.clock,
+        database=database,
+        ledger=billing.ledger,
+        client=client,
+        authenticator=accounts.authenticator,
+        accounts=accounts.service,
+        keys=accounts.keys,
+        notices=accounts.notices,
+        billing=billing.service,
+        moves=billing.moves,
+        prices=billing.prices,
+        sweeper=billing.sweeper,
+        catalogue=catalogue,
+        channels=channels,
+        chat=chat,
+        provided={type(thing): thing for thing in things},
+    )
+
+
+def _core(settings: Settings, clock: Clock) -> Core:
+    if settings.database_url is None:
+        raise SettingsWrong("DEEPSPACE_DATABASE_URL: it is needed here (only `deepspace up` brings its own)")
+    if settings.secret_key is None:
+        raise SettingsWrong("DEEPSPACE_SECRET_KEY: it is needed here (only `deepspace up` makes its own)")
+    ring = KeyRing(settings.secret_key.get_secret_value().encode())
+    return Core(settings, settings.database_url, clock, ring, Database(settings.database_url))
