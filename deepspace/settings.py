@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -50,6 +50,37 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _public_url(text: str) -> str:
+    if not text.startswith(("https://", "http://")) or "?" in text or "#" in text:
+        raise ValueError("it must begin with https:// or http://")
+    return text
+
+
+class SmtpSettings(BaseModel):
+    """A mail server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: SecretStr
+    sender: str
+
+
+class OidcSettings(BaseModel):
+    """A sign-in provider."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str
+    client_id: str
+    client_secret: SecretStr | None = None
+    label: str | None = None
+    scopes: str = "openid email profile"
+    link_by_email: bool = False
+
+
+ProviderName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside. .env.example explains each."""
 
@@ -71,6 +102,10 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     max_body_mib: Annotated[int, Field(ge=1, le=512)] = 20
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    registration: Literal["invite", "open", "closed"] = "invite"
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    smtp: SmtpSettings | None = None
+    oidc: dict[ProviderName, OidcSettings] = {}
     payment_webhook_secret: SecretStr | None = None
     hold_ttl_s: Annotated[float, Field(ge=5, le=3600)] = 120
     drain_s: Annotated[float, Field(ge=0, le=900)] = 30

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,10 +11,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from deepspace.accounts.passwords import MIN_LENGTH
 
+_PART = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+"
+_EMAIL = re.compile(f"{_PART}@{_PART}")
+"""Nothing that could make a mail header name two addresses, or one address and something else."""
+
+
+def is_email(text: str) -> bool:
+    """Tell whether a text could be an e-mail address."""
+    return (
+        len(text) <= 254 and _EMAIL.fullmatch(text) is not None and "." in text.rpartition("@")[2].strip(".")
+    )
+
 
 def _plausible_email(text: str) -> str:
-    name, _, domain = text.rpartition("@")
-    if not name or "." not in domain.strip(".") or any(character.isspace() for character in text):
+    if not is_email(text):
         raise ValueError("this is not an e-mail address")
     return text
 
@@ -59,10 +71,18 @@ class TokenView(BaseModel):
 
 
 class ProjectView(BaseModel):
-    """A project."""
+    """A project, and what the caller may do in it."""
 
     id: UUID
     name: str
+    access: Literal["organization", "members"] = Field(
+        description="Who works in it: everybody with `projects:read`, or its members only."
+    )
+    is_default: bool
+    archived_at: datetime | None
+    created_at: datetime
+    role: str | None = Field(description="The caller's role in this project, of their own or by a team.")
+    permissions: list[str] = Field(description="What the caller may do in this project.")
 
 
 class OrganizationView(BaseModel):
@@ -70,7 +90,8 @@ class OrganizationView(BaseModel):
 
     id: UUID
     name: str
-    role: str
+    role: str = Field(description="owner, admin, member, guest, or custom; `key` for an API key.")
+    permissions: list[str] = Field(description="What the caller may do in the whole organisation.")
     currency: str
     projects: list[ProjectView]
 
@@ -78,10 +99,7 @@ class OrganizationView(BaseModel):
 class MeView(UserView):
     """The caller and where they belong."""
 
+    email_verified: bool
+    locale: str
+    has_password: bool = Field(description="False for who signs in with a provider only.")
     organizations: list[OrganizationView]
-
-
-class NewProjectBody(Body):
-    """A project to create."""
-
-    name: Name

@@ -6,13 +6,16 @@ it are worthless afterwards. Recovery codes are kept as HMACs and deleted when u
 
 from __future__ import annotations
 
+import base64
 import hmac
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-import pyotp
+from pyotp.totp import TOTP
 
 from deepspace.accounts.errors import SecondFactorInvalid, SecondFactorState
 from deepspace.accounts.events import AccountEvents
@@ -63,11 +66,11 @@ class SecondFactor:
 
     async def enrol(self, tx: Transaction, user_id: UUID, email: str) -> Enrolment:
         """Return a new secret to be confirmed; SecondFactorState if there is a confirmed one."""
-        secret = pyotp.random_base32()
+        secret = base64.b32encode(os.urandom(20)).decode()
         sealed = self._sealer.seal(secret, _place(user_id))
         if not await SecondFactorRepository(tx, user_id).propose(sealed, self._clock.now()):
             raise SecondFactorState("The second factor is on already; turn it off first.")
-        return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(email, ISSUER))
+        return Enrolment(secret, _uri(secret, email))
 
     async def confirm(self, tx: Transaction, user_id: UUID, code: str) -> Sequence[str]:
         """Turn the second factor on with a first code; return the recovery codes, which are shown once."""
@@ -112,7 +115,7 @@ class SecondFactor:
     def _step_of(self, sealed_secret: bytes, user_id: UUID, code: str) -> int | None:
         """Return the time step a code belongs to: this one or a neighbour, for clocks that differ."""
         digits = code.replace(" ", "")
-        generator = pyotp.TOTP(self._sealer.open(sealed_secret, _place(user_id)), interval=STEP_S)
+        generator = TOTP(self._sealer.open(sealed_secret, _place(user_id)), interval=STEP_S)
         now = int(self._clock.now().timestamp()) // STEP_S
         found: int | None = None
         for step in range(now - _DRIFT_STEPS, now + _DRIFT_STEPS + 1):
@@ -128,6 +131,12 @@ class SecondFactor:
     def _code_hmac(self, user_id: UUID, code: str) -> bytes:
         plain = code.replace("-", "").replace(" ", "").lower()
         return hmac_sha256(self._code_key, user_id.bytes + plain.encode())
+
+
+def _uri(secret: str, email: str) -> str:
+    """Return the address that authenticator apps read as a QR code (Google's "Key URI Format")."""
+    factory: Any = TOTP(secret, name=email, issuer=ISSUER)  # only partly typed
+    return factory.provisioning_uri()
 
 
 def _recovery_code() -> str:

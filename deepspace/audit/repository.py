@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from deepspace.audit.entry import AuditEntry
 from deepspace.audit.models import AuditLog
 from deepspace.kit.bulk import BulkInsert
 from deepspace.kit.db import Record, Transaction
+from deepspace.kit.ids import uuid7
 
 _APPEND = BulkInsert(
     "audit_logs",
@@ -74,3 +75,20 @@ async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
         select(AuditLog.org_id).where(AuditLog.trace_id == trace_id, AuditLog.org_id.is_not(None)).distinct()
     )
     return [org_id for org_id in (await tx.execute(query)).scalars() if org_id is not None]
+
+
+async def append_account_event(
+    tx: Transaction, event: str, user_id: UUID, trace_id: str | None, detail: dict[str, str]
+) -> None:
+    """Insert a row about a user's own account, which belongs to no organisation."""
+    await tx.execute(
+        insert(AuditLog).values(
+            id=uuid7(),
+            org_id=None,
+            event=event,
+            trace_id=trace_id,
+            actor_kind="user",
+            actor_id=user_id,
+            detail=detail,
+        )
+    )

@@ -44,7 +44,21 @@ _CHAT_EXAMPLE = {
     "stream": False,
 }
 
-_PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout", "/api/webhooks/payments"}
+_PUBLIC = {
+    "/api/auth/login",
+    "/api/auth/login/second-factor",
+    "/api/auth/refresh",
+    "/api/auth/logout",
+    "/api/auth/registration",
+    "/api/auth/register",
+    "/api/auth/password/forgot",
+    "/api/auth/password/reset",
+    "/api/auth/email/confirm",
+    "/api/auth/oidc",
+    "/api/auth/oidc/{provider}",
+    "/api/auth/oidc/{provider}/callback",
+    "/api/webhooks/payments",
+}
 
 
 def _v1_error(description: str) -> dict[str, Any]:

@@ -5,19 +5,31 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from deepspace.accounts import endpoints as accounts
+from deepspace.accounts import factor_endpoints as factors
+from deepspace.accounts import identity_endpoints as identity
 from deepspace.accounts import key_endpoints as keys
+from deepspace.accounts import oidc_endpoints as oidc
+from deepspace.accounts import session_endpoints as sessions
 from deepspace.audit import endpoints as audit
 from deepspace.billing import admin_endpoints as billing_admin
 from deepspace.billing import endpoints as billing
 from deepspace.billing import usage_endpoints as usage
+from deepspace.policy import admin_endpoints as policy_admin
+from deepspace.policy import endpoints as policy
 from deepspace.upstream import endpoints as upstream
 
 ROUTERS: tuple[APIRouter, ...] = (
+    sessions.router,
+    oidc.router,
+    identity.router,
+    factors.router,
     accounts.router,
     keys.router,
     billing.router,
     usage.router,
     audit.router,
     billing_admin.router,
+    policy.router,
+    policy_admin.router,
     upstream.router,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.guard import AddressGate
 from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.service import AccountsService
 from deepspace.audit.service import TraceService
@@ -28,6 +29,8 @@ from deepspace.upstream.service import ChannelService
 from deepspace.wiring.accounts import wire_accounts
 from deepspace.wiring.billing import wire_billing
 from deepspace.wiring.core import Core
+from deepspace.wiring.policy import PolicyPart, wire_policy
+from deepspace.wiring.identity import IdentityPart
 
 CREDENTIAL_KEY = "channel-credentials.1"
 
@@ -44,6 +47,7 @@ class Platform:
     authenticator: Authenticator
     accounts: AccountsService
     keys: KeyService
+    identity: IdentityPart
     notices: NoticeListener
     billing: BillingService
     moves: MoneyMoves
@@ -52,12 +56,15 @@ class Platform:
     catalogue: Catalogue
     channels: ChannelService
     chat: Pipeline
+    policy: PolicyPart
     provided: Mapping[type[Any], Any]
 
     async def close(self) -> None:
         """Close what holds connections, the books last."""
         await self.notices.close()
+        await self.identity.close()
         await self.client.close()
+        await self.policy.close()
         await self.ledger.close()
         await self.database.close()
 
@@ -67,8 +74,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     core = _core(settings, clock or SystemClock())
     database = core.database
     client = AiohttpClient()
-    accounts = wire_accounts(core)
     billing = wire_billing(core)
+    policy = wire_policy(core)
+    accounts = wire_accounts(core, billing.service.open_wallet)
     sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
     catalogue = Catalogue(database, sealer)
     channels = ChannelService(sealer, client, catalogue)
@@ -80,12 +88,15 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         billing.budgets,
         billing.ledger,
         client,
+        admission=policy.admission,
+        policies=policy.policies,
         hold_ttl_s=settings.hold_ttl_s,
     )
     things: list[Any] = [
         *(database, SystemClock(), catalogue, channels, traces),
         *accounts.provided,
         *billing.provided,
+        *policy.provided,
     ]
     return Platform(
         settings=settings,
@@ -96,6 +107,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         authenticator=accounts.authenticator,
         accounts=accounts.service,
         keys=accounts.keys,
+        identity=accounts.identity,
         notices=accounts.notices,
         billing=billing.service,
         moves=billing.moves,
@@ -104,7 +116,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         catalogue=catalogue,
         channels=channels,
         chat=chat,
-        provided={type(thing): thing for thing in things},
+        policy=policy,
+        provided={type(thing): thing for thing in things} | {AddressGate: policy.gate},
     )
 
 

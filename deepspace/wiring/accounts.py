@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from deepspace.accounts.authenticator import NOTICES, Authenticator
+from deepspace.accounts.deletion import keep_empty
 from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.queries import AccountsQueries
+from deepspace.accounts.registration import Founding, NoInvitations
 from deepspace.accounts.service import AccountsService
 from deepspace.accounts.tokens import TokenService
 from deepspace.kit.notices import NoticeListener
 from deepspace.wiring.core import Core, Provided
+from deepspace.wiring.identity import IdentityPart, Neighbours, wire_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +24,33 @@ class AccountsPart:
     authenticator: Authenticator
     service: AccountsService
     keys: KeyService
+    identity: IdentityPart
     notices: NoticeListener
     provided: Provided
 
 
-def wire_accounts(core: Core) -> AccountsPart:
-    """Build the accounts slice."""
+def wire_accounts(core: Core, founding: Founding) -> AccountsPart:
+    """Build the accounts slice; `founding` furnishes a new organisation with what other slices keep."""
     tokens = TokenService(core.ring, core.clock)
     authenticator = Authenticator(core.database, tokens, core.ring, core.clock)
-    ttl = timedelta(days=core.settings.session_days)
-    service = AccountsService(tokens, Passwords(), core.ring, core.clock, session_ttl=ttl)
+    passwords = Passwords()
+    service = AccountsService(passwords, core.clock)
     keys = KeyService(core.ring, core.clock)
+    near = Neighbours(tokens, passwords, service, NoInvitations(), founding, keep_empty)
+    identity = wire_identity(core, near)
     return AccountsPart(
         authenticator=authenticator,
         service=service,
         keys=keys,
+        identity=identity,
         notices=NoticeListener(
             core.database_url, NOTICES, authenticator.hear, authenticator.forget_everything
         ),
-        provided=(authenticator, service, keys, AccountsQueries(core.settings.currency)),
+        provided=(
+            authenticator,
+            service,
+            keys,
+            AccountsQueries(core.settings.currency),
+            *identity.provided,
+        ),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deepspace.gateway.api import openapi_document
+from tests.architecture.test_permissions import PUBLIC
 from tests.support.live import Live, Tenant, as_
 
 PATHS: dict[str, dict[str, Any]] = openapi_document()["paths"]
@@ -26,7 +27,6 @@ def routes(prefix: str) -> list[tuple[str, str]]:
 
 ORG_ROUTES = routes("/api/organizations/{org}")
 ADMIN_ROUTES = routes("/api/admin/")
-PUBLIC = {"/api/auth/login", "/api/auth/refresh", "/api/auth/logout", "/api/webhooks/payments"}
 OWN_ROUTES = [
     route for route in routes("/api/") if route not in ORG_ROUTES + ADMIN_ROUTES and route[1] not in PUBLIC
 ]

@@ -21,12 +21,21 @@ from deepspace.gateway.routes import ROUTERS
 
 PUBLIC = {
     "/api/auth/login",
+    "/api/auth/login/second-factor",
     "/api/auth/refresh",
     "/api/auth/logout",
+    "/api/auth/registration",
+    "/api/auth/register",
+    "/api/auth/password/forgot",
+    "/api/auth/password/reset",
+    "/api/auth/email/confirm",
+    "/api/auth/oidc",
+    "/api/auth/oidc/{provider}",
+    "/api/auth/oidc/{provider}/callback",
     "/api/webhooks/payments",
 }
-"""What needs no permission: it gives or ends one, or (the payment provider's event) it is signed. Think long
-before adding a line."""
+"""What needs no permission: it gives or ends one, it takes a token from a mail instead, it says how one may
+sign in, or (the payment provider's event) it is signed. Think long before adding a line."""
 
 MARKERS = (OrgPermission, OperatorPermission, SignedInCaller)
 
