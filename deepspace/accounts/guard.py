@@ -2,20 +2,22 @@
 
     async def read_wallet(access: Annotated[OrgAccess, Requires("billing:read")]) -> ...
 
-An endpoint without one of these three markers fails tests/architecture/test_permissions.py.
+An endpoint without one of these markers fails tests/architecture/test_permissions.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
 
 from deepspace.accounts.authenticator import Authenticator
 from deepspace.accounts.permissions import OPERATOR_PERMISSIONS, PERMISSIONS
-from deepspace.accounts.principal import Membership, Principal
+from deepspace.accounts.principal import Membership, Principal, ProjectPlace
+from deepspace.accounts.repository import OrgRepository
+from deepspace.kit.db import Database
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import parse_uuid
 from deepspace.kit.web import bearer, client_ip
@@ -40,6 +42,14 @@ async def _principal(request: Request) -> Principal:
     return await authenticator.principal(credential, "management", client_ip(request))
 
 
+class AddressGate(Protocol):
+    """What an organisation's policy says about where its management API may be called from."""
+
+    async def admit_to(self, org_id: UUID, client_ip: str) -> None:
+        """Raise if this address is refused."""
+        ...
+
+
 class OrgPermission:
     """Demands a permission in the organisation named by the path parameter `org`."""
 
@@ -56,7 +66,42 @@ class OrgPermission:
         if org_id is None:
             raise NotFound
         principal.demand(org_id, self.permission)
+        gate: AddressGate = request.app.state.provided[AddressGate]
+        await gate.admit_to(org_id, client_ip(request))
         return OrgAccess(principal, org_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectAccess(OrgAccess):
+    """A caller who may do the declared thing in the project of the path."""
+
+    project_id: UUID
+
+
+class ProjectPermission:
+    """Demands a permission in the project named by the path parameters `org` and `project`: in the project,
+    or in the organisation as far as the caller reaches into the project."""
+
+    def __init__(self, permission: str) -> None:
+        """Refuse a name that is not in the vocabulary."""
+        if permission not in PERMISSIONS:
+            raise ValueError(f"unknown permission {permission}")
+        self.permission = permission
+
+    async def __call__(self, request: Request, org: str, project: str) -> ProjectAccess:
+        """Authenticate, then demand. A closed project is not there for who has no part in it: 404."""
+        principal = await _principal(request)
+        org_id, project_id = parse_uuid(org), parse_uuid(project)
+        if org_id is None or project_id is None or org_id not in principal.memberships:
+            raise NotFound
+        database: Database = request.app.state.provided[Database]
+        async with database.tenant(org_id) as tx:
+            row = await OrgRepository(tx, org_id).project(project_id)
+        if row is None:
+            raise NotFound
+        place = ProjectPlace(project_id, row.access == "organization")
+        principal.demand_in_project(org_id, place, self.permission)
+        return ProjectAccess(principal, org_id, project_id)
 
 
 class OperatorPermission:
@@ -88,6 +133,11 @@ class SignedInCaller:
 def Requires(permission: str) -> Any:  # noqa: N802 - reads as a type in a signature
     """Demand a permission in the organisation of the path."""
     return Depends(OrgPermission(permission))
+
+
+def RequiresInProject(permission: str) -> Any:  # noqa: N802 - reads as a type in a signature
+    """Demand a permission in the project of the path."""
+    return Depends(ProjectPermission(permission))
 
 
 def RequiresOperator(permission: str) -> Any:  # noqa: N802 - reads as a type in a signature

@@ -101,3 +101,15 @@ class WebhookRefused(PlatformError):
 
     status = 401
     code = "webhook_refused"
+
+
+class HoldsOpen(Conflict):
+    """Calls are under way. Wait until they have ended."""
+
+    code = "holds_open"
+
+
+class BalanceLeft(Conflict):
+    """The wallet still holds money. Spend it, or give it up knowingly."""
+
+    code = "balance_left"

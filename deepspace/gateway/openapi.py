@@ -57,6 +57,7 @@ _PUBLIC = {
     "/api/auth/oidc",
     "/api/auth/oidc/{provider}",
     "/api/auth/oidc/{provider}/callback",
+    "/api/invitations/{token}",
     "/api/webhooks/payments",
 }
 

@@ -7,9 +7,13 @@ from fastapi import APIRouter
 from deepspace.accounts import endpoints as accounts
 from deepspace.accounts import factor_endpoints as factors
 from deepspace.accounts import identity_endpoints as identity
+from deepspace.accounts import invitation_endpoints as invitations
 from deepspace.accounts import key_endpoints as keys
 from deepspace.accounts import oidc_endpoints as oidc
+from deepspace.accounts import org_endpoints as organizations
+from deepspace.accounts import project_endpoints as projects
 from deepspace.accounts import session_endpoints as sessions
+from deepspace.accounts import team_endpoints as teams
 from deepspace.audit import endpoints as audit
 from deepspace.billing import admin_endpoints as billing_admin
 from deepspace.billing import endpoints as billing
@@ -24,6 +28,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     identity.router,
     factors.router,
     accounts.router,
+    organizations.router,
+    projects.router,
+    teams.router,
+    invitations.router,
     keys.router,
     billing.router,
     usage.router,

@@ -29,8 +29,8 @@ from deepspace.upstream.service import ChannelService
 from deepspace.wiring.accounts import wire_accounts
 from deepspace.wiring.billing import wire_billing
 from deepspace.wiring.core import Core
-from deepspace.wiring.policy import PolicyPart, wire_policy
 from deepspace.wiring.identity import IdentityPart
+from deepspace.wiring.policy import PolicyPart, wire_policy
 
 CREDENTIAL_KEY = "channel-credentials.1"
 
@@ -76,7 +76,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     client = AiohttpClient()
     billing = wire_billing(core)
     policy = wire_policy(core)
-    accounts = wire_accounts(core, billing.service.open_wallet)
+    accounts = wire_accounts(core, (billing.books,))
     sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
     catalogue = Catalogue(database, sealer)
     channels = ChannelService(sealer, client, catalogue)
@@ -117,7 +117,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         channels=channels,
         chat=chat,
         policy=policy,
-        provided={type(thing): thing for thing in things} | {AddressGate: policy.gate},
+        provided={**{type(thing): thing for thing in things}, AddressGate: policy.gate},
     )
 
 

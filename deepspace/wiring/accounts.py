@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepspace.accounts.authenticator import NOTICES, Authenticator
-from deepspace.accounts.deletion import keep_empty
+from deepspace.accounts.invitation_mail import InvitationMail
 from deepspace.accounts.key_service import KeyService
+from deepspace.accounts.org_parts import OrgPart
 from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.queries import AccountsQueries
-from deepspace.accounts.registration import Founding, NoInvitations
 from deepspace.accounts.service import AccountsService
 from deepspace.accounts.tokens import TokenService
 from deepspace.kit.notices import NoticeListener
 from deepspace.wiring.core import Core, Provided
 from deepspace.wiring.identity import IdentityPart, Neighbours, wire_identity
+from deepspace.wiring.organizations import wire_organizations
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,15 @@ class AccountsPart:
     provided: Provided
 
 
-def wire_accounts(core: Core, founding: Founding) -> AccountsPart:
-    """Build the accounts slice; `founding` furnishes a new organisation with what other slices keep."""
+def wire_accounts(core: Core, parts: Sequence[OrgPart]) -> AccountsPart:
+    """Build the accounts slice; `parts` are what other slices keep for every organisation."""
     tokens = TokenService(core.ring, core.clock)
     authenticator = Authenticator(core.database, tokens, core.ring, core.clock)
     passwords = Passwords()
     service = AccountsService(passwords, core.clock)
     keys = KeyService(core.ring, core.clock)
-    near = Neighbours(tokens, passwords, service, NoInvitations(), founding, keep_empty)
+    orgs = wire_organizations(core, parts)
+    near = Neighbours(tokens, passwords, service, orgs.invitations, orgs.organizations.furnish, orgs.deletion)
     identity = wire_identity(core, near)
     return AccountsPart(
         authenticator=authenticator,
@@ -52,5 +55,7 @@ def wire_accounts(core: Core, founding: Founding) -> AccountsPart:
             keys,
             AccountsQueries(core.settings.currency),
             *identity.provided,
+            *orgs.provided,
+            InvitationMail(identity.post, core.public_url),
         ),
     )

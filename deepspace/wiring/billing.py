@@ -10,6 +10,7 @@ from deepspace.audit.repository import AuditJournal
 from deepspace.audit.swept import swept_journal
 from deepspace.billing.budgets import BudgetBook, BudgetService
 from deepspace.billing.moves import MoneyMoves
+from deepspace.billing.organizations import BooksPart
 from deepspace.billing.receipts import ReceiptService
 from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.spool import Spool
@@ -31,6 +32,7 @@ class BillingPart:
     prices: PriceBook
     budgets: BudgetBook
     sweeper: Sweeper
+    books: BooksPart
     provided: Provided
 
 
@@ -50,6 +52,7 @@ def wire_billing(core: Core) -> BillingPart:
         moves=moves,
         prices=prices,
         budgets=budgets,
+        books=BooksPart(service, moves),
         sweeper=Sweeper(core.database, ledger, swept_journal, grace_s=settings.hold_ttl_s / 2),
         provided=(
             service,

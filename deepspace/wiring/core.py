@@ -21,6 +21,11 @@ class Core:
     ring: KeyRing
     database: Database
 
+    @property
+    def public_url(self) -> str:
+        """Where browsers find the web app."""
+        return self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
+
 
 Provided = tuple[Any, ...]
 """Objects that endpoints ask for by their class (kit.web.provided)."""

@@ -59,7 +59,7 @@ class IdentityPart:
 def wire_identity(core: Core, near: Neighbours) -> IdentityPart:
     """Build it; SettingsWrong if mail or a provider is set up in a way that cannot work."""
     settings, database, ring, clock = core.settings, core.database, core.ring, core.clock
-    public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    public_url = core.public_url
     events = AuditedAccountEvents()
     throttle = Throttle(database, ring, clock)
     one_time = OneTimeTokens(clock)
@@ -119,7 +119,7 @@ def _providers(core: Core, public_url: str) -> dict[str, OidcProvider]:
     if settings.oidc and settings.public_url is None:
         raise SettingsWrong("DEEPSPACE_PUBLIC_URL: sign-in providers need it, to send people back")
     made: dict[str, OidcProvider] = {}
-    for name, provider in settings.oidc.items():
+    for name, provider in (settings.oidc or {}).items():
         secret = provider.client_secret
         config = OidcConfig(
             name=name,

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from deepspace.accounts.guard import (
     OperatorPermission,
     OrgPermission,
+    ProjectPermission,
     Requires,
     RequiresOperator,
     SignedIn,
@@ -32,12 +33,13 @@ PUBLIC = {
     "/api/auth/oidc",
     "/api/auth/oidc/{provider}",
     "/api/auth/oidc/{provider}/callback",
+    "/api/invitations/{token}",
     "/api/webhooks/payments",
 }
 """What needs no permission: it gives or ends one, it takes a token from a mail instead, it says how one may
 sign in, or (the payment provider's event) it is signed. Think long before adding a line."""
 
-MARKERS = (OrgPermission, OperatorPermission, SignedInCaller)
+MARKERS = (OrgPermission, ProjectPermission, OperatorPermission, SignedInCaller)
 
 
 def routes() -> Iterator[APIRoute]:
@@ -62,8 +64,10 @@ def fault(route: APIRoute) -> str | None:
         return f"has {len(found)} permissions; exactly one says who may use it"
     if route.path.startswith("/api/admin/") != isinstance(found[0], OperatorPermission):
         return "an address is an operator's exactly when it lies under /api/admin"
-    if ("{org}" in route.path) != isinstance(found[0], OrgPermission):
+    if ("{org}" in route.path) != isinstance(found[0], OrgPermission | ProjectPermission):
         return "an address of an organisation demands a permission in it"
+    if ("/projects/{project}" in route.path) != isinstance(found[0], ProjectPermission):
+        return "an address of a project demands a permission in that project"
     return None
 
 
@@ -94,10 +98,13 @@ def test_the_rule_finds_an_address_without_a_permission_and_one_with_the_wrong_k
     @router.get("/closed")
     async def closed(_: Annotated[Any, RequiresOperator("operator:users")]) -> None: ...
 
+    @router.get("/organizations/{org}/projects/{project}/open")
+    async def not_in_the_project(_: Annotated[Any, Requires("projects:read")]) -> None: ...
+
     @router.get("/organizations/{org}/twice")
     async def twice(
         _: Annotated[Any, Requires("billing:read")], __: Annotated[Any, Requires("chat:use")]
     ) -> None: ...
 
     assert all(fault(route) for route in router.routes if isinstance(route, APIRoute))
-    assert len(router.routes) == 5
+    assert len(router.routes) == 6

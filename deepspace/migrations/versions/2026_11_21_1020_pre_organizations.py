@@ -109,6 +109,8 @@ STATEMENTS = (
         CONSTRAINT ck_invitations_custom CHECK ((role = 'custom') = (role_id IS NOT NULL)),
         CONSTRAINT ck_invitations_project CHECK ((project_id IS NULL) = (project_role IS NULL)),
         CONSTRAINT ck_invitations_project_role CHECK (project_role IN ('manager', 'member', 'viewer')),
+        CONSTRAINT fk_invitations_created_by_users FOREIGN KEY(created_by) REFERENCES users (id) ON DELETE SET NULL,
+        CONSTRAINT fk_invitations_accepted_by_users FOREIGN KEY(accepted_by) REFERENCES users (id) ON DELETE SET NULL,
         CONSTRAINT fk_invitations_org_id_orgs FOREIGN KEY(org_id) REFERENCES orgs (id) ON DELETE CASCADE,
         CONSTRAINT fk_invitations_org_id_role_id_roles FOREIGN KEY(org_id, role_id) REFERENCES roles (org_id, id) ON DELETE CASCADE,
         CONSTRAINT fk_invitations_org_id_team_id_teams FOREIGN KEY(org_id, team_id) REFERENCES teams (org_id, id) ON DELETE CASCADE,
@@ -117,9 +119,27 @@ STATEMENTS = (
     """,
     "CREATE INDEX ix_invitations_org_id_created_at ON invitations (org_id, created_at, id)",
     *protect("invitations"),
+    # The last word on ownership, whatever changes memberships: it waits for others at the organisation's row,
+    # so of two owners who leave at the same time, one stays.
+    """
+    CREATE FUNCTION keep_an_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM FROM orgs WHERE id = OLD.org_id AND deleted_at IS NULL FOR NO KEY UPDATE;
+        IF FOUND AND EXISTS (SELECT FROM org_members WHERE org_id = OLD.org_id)
+            AND NOT EXISTS (SELECT FROM org_members WHERE org_id = OLD.org_id AND role = 'owner')
+        THEN
+            RAISE EXCEPTION 'organisation % would be without an owner', OLD.org_id USING ERRCODE = '23514';
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE CONSTRAINT TRIGGER keep_an_owner AFTER UPDATE OF role OR DELETE ON org_members"
+    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.role = 'owner') EXECUTE FUNCTION keep_an_owner()",
 )
 
 UNDO = (
+    "DROP TRIGGER keep_an_owner ON org_members",
+    "DROP FUNCTION keep_an_owner()",
     "DROP TABLE invitations, project_members, team_members, teams",
     "DROP INDEX uq_projects_default",
     "ALTER TABLE projects DROP COLUMN is_default, DROP COLUMN access",

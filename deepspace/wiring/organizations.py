@@ -1,0 +1,46 @@
+"""Organisations: members, roles, teams, projects, invitations, deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deepspace.accounts.invitations import InvitationService
+from deepspace.accounts.org_deletion import OrgDeletion
+from deepspace.accounts.org_parts import OrgPart
+from deepspace.accounts.organizations import OrganizationService
+from deepspace.accounts.projects import ProjectService
+from deepspace.accounts.roles import RoleService
+from deepspace.accounts.teams import TeamService
+from deepspace.wiring.core import Core, Provided
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationsPart:
+    """What signing in needs of organisations."""
+
+    organizations: OrganizationService
+    deletion: OrgDeletion
+    invitations: InvitationService
+    provided: Provided
+
+
+def wire_organizations(core: Core, parts: Sequence[OrgPart]) -> OrganizationsPart:
+    """Build it; `parts` are what other slices keep for every organisation."""
+    founding_open = core.settings.registration != "closed"
+    organizations = OrganizationService(parts, core.clock, founding_open=founding_open)
+    deletion = OrgDeletion(parts, core.clock)
+    invitations = InvitationService(core.ring, core.clock)
+    return OrganizationsPart(
+        organizations=organizations,
+        deletion=deletion,
+        invitations=invitations,
+        provided=(
+            organizations,
+            deletion,
+            invitations,
+            TeamService(),
+            RoleService(core.clock),
+            ProjectService(core.clock),
+        ),
+    )
