@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     registration: Literal["invite", "open", "closed"] = "invite"
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     smtp: SmtpSettings | None = None
-    oidc: dict[ProviderName, OidcSettings] = {}
+    oidc: dict[ProviderName, OidcSettings] | None = None
     payment_webhook_secret: SecretStr | None = None
     hold_ttl_s: Annotated[float, Field(ge=5, le=3600)] = 120
     drain_s: Annotated[float, Field(ge=0, le=900)] = 30

@@ -8,23 +8,19 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 
 from deepspace.accounts import identity_schemas as bodies
 from deepspace.accounts import schemas
-from deepspace.accounts.authenticator import Authenticator
-from deepspace.accounts.cookies import REFRESH, Cookies
+from deepspace.accounts.cookies import REFRESH
 from deepspace.accounts.deletion import DeletionService
+from deepspace.accounts.desk import Desk, visit_of
 from deepspace.accounts.guard import SignedIn
-from deepspace.accounts.mail import PostOffice
 from deepspace.accounts.password_change import PasswordService
-from deepspace.accounts.passwords import Passwords
-from deepspace.accounts.person import Reauthentication, person_of
+from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Principal
 from deepspace.accounts.profile import ProfileService
 from deepspace.accounts.queries import AccountsQueries
 from deepspace.accounts.registration import Newcomer, RegistrationService
-from deepspace.accounts.session_endpoints import token_view, visit_of
-from deepspace.accounts.sessions import SessionService
+from deepspace.accounts.session_endpoints import token_view
 from deepspace.accounts.sign_in import may_mail
-from deepspace.accounts.throttle import REGISTRATION, Attempt, Throttle
-from deepspace.kit.db import Database
+from deepspace.accounts.throttle import REGISTRATION, Attempt
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.log import get_logger
 from deepspace.kit.web import client_ip, provided
@@ -33,16 +29,12 @@ router = APIRouter(prefix="/api", tags=["my account"])
 log = get_logger(__name__)
 
 Caller = Annotated[Principal, SignedIn]
-Db = Annotated[Database, provided(Database)]
-Doors = Annotated[Authenticator, provided(Authenticator)]
-Post = Annotated[PostOffice, provided(PostOffice)]
-Throttled = Annotated[Throttle, provided(Throttle)]
-Hasher = Annotated[Passwords, provided(Passwords)]
-Again = Annotated[Reauthentication, provided(Reauthentication)]
+AtDesk = Annotated[Desk, provided(Desk)]
 Profiles = Annotated[ProfileService, provided(ProfileService)]
 PasswordVerbs = Annotated[PasswordService, provided(PasswordService)]
 Deletion = Annotated[DeletionService, provided(DeletionService)]
 Registration = Annotated[RegistrationService, provided(RegistrationService)]
+Queries = Annotated[AccountsQueries, provided(AccountsQueries)]
 
 
 @router.get("/auth/registration", summary="Who may register")
@@ -57,29 +49,24 @@ async def register(
     request: Request,
     response: Response,
     registration: Registration,
-    throttle: Throttled,
-    passwords: Hasher,
     profiles: Profiles,
-    sessions: Annotated[SessionService, provided(SessionService)],
-    cookies: Annotated[Cookies, provided(Cookies)],
-    post: Post,
-    db: Db,
+    desk: AtDesk,
 ) -> schemas.TokenView:
     """Make an account and sign in to it. A mail asks to confirm the address; until then `/api/me` says
     `email_verified: false`."""
-    await throttle.admit(Attempt(REGISTRATION, client_ip(request)))
+    await desk.throttle.admit(Attempt(REGISTRATION, client_ip(request)))
     newcomer = Newcomer(
         body.email, body.name, body.organization_name, body.invitation_token, locale=body.locale
     )
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         await registration.check(tx, newcomer)
-    encoded = await passwords.hash(body.password)
-    async with db.platform() as tx:
+    encoded = await desk.passwords.hash(body.password)
+    async with desk.database.platform() as tx:
         user = await registration.register(tx, newcomer, encoded)
         mail = await profiles.ask_verification(tx, user)
-        tokens = await sessions.open(tx, user, visit_of(request), how="registration")
-    post.post(mail)
-    cookies.set_refresh(request, response, tokens.refresh_token)
+        tokens = await desk.sessions.open(tx, user, visit_of(request), how="registration")
+    desk.post.post(mail)
+    desk.remember(request, response, tokens)
     return token_view(tokens)
 
 
@@ -87,58 +74,48 @@ async def register(
 async def change_password(
     body: bodies.ChangePasswordBody,
     principal: Caller,
-    again: Again,
-    passwords: Hasher,
     verbs: PasswordVerbs,
-    post: Post,
-    db: Db,
-    doors: Doors,
+    desk: AtDesk,
 ) -> None:
     """Set a new password; the current one is needed. Every other session ends."""
     person = person_of(principal)
-    user = await again.confirm(person, body.current_password)
-    encoded = await passwords.hash(body.new_password)
-    async with db.platform() as tx:
+    user = await desk.again.confirm(person, body.current_password)
+    encoded = await desk.passwords.hash(body.new_password)
+    async with desk.database.platform() as tx:
         ended, notice = await verbs.change(tx, user, encoded, keep=person.session_id)
-    for session_id in ended:
-        doors.forget_session(session_id)
-    post.post(notice)
+    desk.forget(ended)
+    desk.post.post(notice)
 
 
 @router.post("/auth/password/forgot", status_code=202, summary="Ask for a new password")
 async def forgot_password(
     body: bodies.ForgotBody,
     background: BackgroundTasks,
-    throttle: Throttled,
     verbs: PasswordVerbs,
-    post: Post,
-    db: Db,
+    desk: AtDesk,
 ) -> None:
     """Send a link if the address has an account. The answer is the same, and as quick, if it has none: the
     address is looked up after it was given."""
-    background.add_task(_send_reset, body.email.strip(), throttle, verbs, post, db)
+    background.add_task(_send_reset, body.email.strip(), verbs, desk)
 
 
 @router.post("/auth/password/reset", status_code=204, summary="Set a new password by a link")
-async def reset_password(
-    body: bodies.ResetBody, passwords: Hasher, verbs: PasswordVerbs, post: Post, db: Db, doors: Doors
-) -> None:
+async def reset_password(body: bodies.ResetBody, verbs: PasswordVerbs, desk: AtDesk) -> None:
     """Set a password with the token of a mailed link, which works once, for 30 minutes. Every session
     ends."""
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         await verbs.demand_link(tx, body.token)
-    encoded = await passwords.hash(body.password)
-    async with db.platform() as tx:
+    encoded = await desk.passwords.hash(body.password)
+    async with desk.database.platform() as tx:
         ended, notice = await verbs.reset(tx, body.token, encoded)
-    for session_id in ended:
-        doors.forget_session(session_id)
-    post.post(notice)
+    desk.forget(ended)
+    desk.post.post(notice)
 
 
 @router.post("/auth/email/confirm", status_code=204, summary="Confirm an e-mail address by a link")
-async def confirm_email(body: bodies.ConfirmEmailBody, profiles: Profiles, db: Db) -> None:
+async def confirm_email(body: bodies.ConfirmEmailBody, profiles: Profiles, desk: AtDesk) -> None:
     """Take the token of a mailed link: the address is proved, or becomes the account's new one."""
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         await profiles.confirm(tx, body.token)
 
 
@@ -147,13 +124,13 @@ async def update_me(
     body: bodies.ProfileBody,
     principal: Caller,
     profiles: Profiles,
-    queries: Annotated[AccountsQueries, provided(AccountsQueries)],
-    db: Db,
+    queries: Queries,
+    desk: AtDesk,
 ) -> schemas.MeView:
     """Change name or language; what is left out stays."""
     person = person_of(principal)
     changes: dict[str, Any] = body.model_dump(exclude_none=True)
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         await profiles.update(tx, person.user_id, changes)
         return await queries.me(tx, principal)
 
@@ -162,50 +139,45 @@ async def update_me(
 async def change_email(
     body: bodies.ChangeEmailBody,
     principal: Caller,
-    again: Again,
-    throttle: Throttled,
     profiles: Profiles,
-    post: Post,
-    db: Db,
+    desk: AtDesk,
 ) -> None:
     """Send a link to the new address; opening it makes the change. The old address gets a notice. The
     password is needed."""
-    user = await again.confirm(person_of(principal), body.password)
-    if await may_mail(throttle, body.email):
-        async with db.platform() as tx:
+    user = await desk.again.confirm(person_of(principal), body.password)
+    if await may_mail(desk.throttle, body.email):
+        async with desk.database.platform() as tx:
             mails = await profiles.ask_change(tx, user, body.email)
         for mail in mails:
-            post.post(mail)
+            desk.post.post(mail)
 
 
 @router.post("/me/email/verification", status_code=202, summary="Send the confirmation of my address again")
 async def resend_verification(
     principal: Caller,
-    throttle: Throttled,
-    queries: Annotated[AccountsQueries, provided(AccountsQueries)],
+    queries: Queries,
     profiles: Profiles,
-    post: Post,
-    db: Db,
+    desk: AtDesk,
 ) -> None:
     """Send a new link; the earlier one ends. 409 if the address is confirmed."""
     person = person_of(principal)
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         user = await queries.user(tx, person.user_id)
         mail = await profiles.ask_verification(tx, user)
-    if await may_mail(throttle, user.email):
-        post.post(mail)
+    if await may_mail(desk.throttle, user.email):
+        desk.post.post(mail)
 
 
 @router.get("/me/deletion", summary="What would go with my account")
 async def deletion_outlook(
     principal: Caller,
     deletion: Deletion,
-    queries: Annotated[AccountsQueries, provided(AccountsQueries)],
-    db: Db,
+    queries: Queries,
+    desk: AtDesk,
 ) -> bodies.DeletionView:
     """Look ahead; nothing changes. `hand_over_first` marks organisations that need another owner first."""
     person = person_of(principal)
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         outlook = await deletion.outlook(tx, await queries.user(tx, person.user_id))
     return bodies.DeletionView(
         possible=not outlook.obstacles,
@@ -224,32 +196,26 @@ async def delete_me(
     body: bodies.PasswordBody,
     principal: Caller,
     response: Response,
-    again: Again,
     deletion: Deletion,
-    cookies: Annotated[Cookies, provided(Cookies)],
-    db: Db,
-    doors: Doors,
+    desk: AtDesk,
 ) -> None:
     """Delete the account for good; the password is needed. Books keep its id and nothing else of it. 409
     `ownership_first` for the only owner of an organisation with other members."""
-    user = await again.confirm(person_of(principal), body.password)
-    async with db.platform() as tx:
+    user = await desk.again.confirm(person_of(principal), body.password)
+    async with desk.database.platform() as tx:
         _, ended = await deletion.delete(tx, user)
-    for session_id in ended:
-        doors.forget_session(session_id)
-    cookies.drop(response, REFRESH)
+    desk.forget(ended)
+    desk.cookies.drop(response, REFRESH)
 
 
-async def _send_reset(
-    email: str, throttle: Throttle, verbs: PasswordService, post: PostOffice, db: Database
-) -> None:
+async def _send_reset(email: str, verbs: PasswordService, desk: Desk) -> None:
     """Look an address up and mail a link; whoever asked has their answer already."""
     try:
-        if not await may_mail(throttle, email):
+        if not await may_mail(desk.throttle, email):
             return
-        async with db.platform() as tx:
+        async with desk.database.platform() as tx:
             mail = await verbs.forgotten(tx, email)
         if mail is not None:
-            post.post(mail)
+            desk.post.post(mail)
     except PlatformError as error:
         log.warning("a forgotten password was not looked after", code=error.code)

@@ -9,24 +9,22 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from deepspace.accounts import identity_schemas as bodies
-from deepspace.accounts.cookies import OIDC_WAY, Cookies
+from deepspace.accounts.cookies import OIDC_WAY
+from deepspace.accounts.desk import Desk, visit_of
 from deepspace.accounts.guard import SignedIn
 from deepspace.accounts.oidc import OidcSignIn
-from deepspace.accounts.person import Reauthentication, person_of
+from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Principal
 from deepspace.accounts.queries import AccountsQueries
-from deepspace.accounts.session_endpoints import visit_of
-from deepspace.accounts.sign_in import Challenge, SignIn
-from deepspace.kit.db import Database
+from deepspace.accounts.sign_in import Challenge
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.web import provided
 
 router = APIRouter(prefix="/api", tags=["sign-in"])
 
 Caller = Annotated[Principal, SignedIn]
-Db = Annotated[Database, provided(Database)]
+AtDesk = Annotated[Desk, provided(Desk)]
 Oidc = Annotated[OidcSignIn, provided(OidcSignIn)]
-Jar = Annotated[Cookies, provided(Cookies)]
 
 _HOME, _LOGIN, _SETTINGS = "/", "/login", "/settings"
 
@@ -46,7 +44,7 @@ async def depart(
     provider: str,
     request: Request,
     oidc: Oidc,
-    cookies: Jar,
+    desk: AtDesk,
     invitation_token: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Send the browser to the provider. It comes back to `…/callback`."""
@@ -55,7 +53,7 @@ async def depart(
     except PlatformError as error:
         return _away(f"{_LOGIN}#error={error.code}")
     response = _away(departure.url)
-    cookies.set_oidc_way(request, response, departure.cookie)
+    desk.cookies.set_oidc_way(request, response, departure.cookie)
     return response
 
 
@@ -64,9 +62,8 @@ async def come_back(
     provider: str,
     request: Request,
     oidc: Oidc,
-    sign_in: Annotated[SignIn, provided(SignIn)],
-    cookies: Jar,
-    db: Db,
+    desk: AtDesk,
+    *,
     code: Annotated[str | None, Query(max_length=4000)] = None,
     state: Annotated[str | None, Query(max_length=500)] = None,
     iss: Annotated[str | None, Query(max_length=500)] = None,
@@ -74,15 +71,15 @@ async def come_back(
     """Sign in whom the provider names, and go to the web app: `/`, or `/login#challenge=…` if a second
     factor is needed, or `/login#error=<code>`."""
     try:
-        way = oidc.way_back(provider, cookies.read(request, OIDC_WAY), state)
+        way = oidc.way_back(provider, desk.cookies.read(request, OIDC_WAY), state)
         identity = await oidc.identity(way, code, iss)
-        async with db.platform() as tx:
+        async with desk.database.platform() as tx:
             if way.link_to is not None:
                 await oidc.link(tx, identity, UUID(way.link_to))
                 let_in = None
             else:
                 user = await oidc.account(tx, identity, way.invitation)
-                let_in = await sign_in.after_first_factor(tx, user, visit_of(request), how="oidc")
+                let_in = await desk.sign_in.after_first_factor(tx, user, visit_of(request), how="oidc")
     except PlatformError as error:
         response = _away(f"{_LOGIN}#error={error.code}")
     else:
@@ -92,16 +89,16 @@ async def come_back(
             response = _away(f"{_LOGIN}#challenge={let_in.token}")
         else:
             response = _away(_HOME)
-            cookies.set_refresh(request, response, let_in.refresh_token)
-    cookies.drop(response, OIDC_WAY)
+            desk.remember(request, response, let_in)
+    desk.cookies.drop(response, OIDC_WAY)
     return response
 
 
 @router.get("/me/identities", summary="Providers connected to my account")
-async def identities(principal: Caller, oidc: Oidc, db: Db) -> bodies.IdentitiesView:
+async def identities(principal: Caller, oidc: Oidc, desk: AtDesk) -> bodies.IdentitiesView:
     """List them, oldest first."""
     person = person_of(principal)
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         rows = await oidc.of_user(tx, person.user_id)
     views = [
         bodies.IdentityView(
@@ -121,17 +118,17 @@ async def connect(
     provider: str,
     body: bodies.PasswordBody,
     principal: Caller,
+    oidc: Oidc,
+    desk: AtDesk,
+    *,
     request: Request,
     response: Response,
-    again: Annotated[Reauthentication, provided(Reauthentication)],
-    oidc: Oidc,
-    cookies: Jar,
 ) -> bodies.DepartureView:
     """Return where to send the browser; whoever signs in there opens this account from then on. The
     password is needed."""
-    user = await again.confirm(person_of(principal), body.password)
+    user = await desk.again.confirm(person_of(principal), body.password)
     departure = await oidc.depart(provider, link_to=user.id)
-    cookies.set_oidc_way(request, response, departure.cookie)
+    desk.cookies.set_oidc_way(request, response, departure.cookie)
     return bodies.DepartureView(authorization_url=departure.url)
 
 
@@ -141,11 +138,11 @@ async def disconnect(
     principal: Caller,
     oidc: Oidc,
     queries: Annotated[AccountsQueries, provided(AccountsQueries)],
-    db: Db,
+    desk: AtDesk,
 ) -> None:
     """Let it open the account no more; 409 if it is the only way in."""
     person = person_of(principal)
-    async with db.platform() as tx:
+    async with desk.database.platform() as tx:
         await oidc.unlink(tx, await queries.user(tx, person.user_id), identity)
 
 

@@ -8,34 +8,22 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from deepspace.accounts import identity_schemas, schemas
-from deepspace.accounts.authenticator import Authenticator
-from deepspace.accounts.cookies import DEVICE, REFRESH, Cookies, refuse_cross_site
-from deepspace.accounts.devices import Devices
+from deepspace.accounts.cookies import DEVICE, REFRESH, refuse_cross_site
+from deepspace.accounts.desk import Desk, visit_of
 from deepspace.accounts.errors import SessionExpired
 from deepspace.accounts.guard import SignedIn
 from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Principal
-from deepspace.accounts.sessions import SessionService, Visit
 from deepspace.accounts.sessions import SignedIn as SignedInTokens
-from deepspace.accounts.sign_in import SignIn
 from deepspace.accounts.tokens import ACCESS_TTL
-from deepspace.kit.db import Database, Record
+from deepspace.kit.db import Record
 from deepspace.kit.page import Page
-from deepspace.kit.web import client_ip, provided
+from deepspace.kit.web import provided
 
 router = APIRouter(prefix="/api", tags=["sign-in"])
 
-SignIns = Annotated[SignIn, provided(SignIn)]
-Sessions = Annotated[SessionService, provided(SessionService)]
-Jar = Annotated[Cookies, provided(Cookies)]
-KnownDevices = Annotated[Devices, provided(Devices)]
-Db = Annotated[Database, provided(Database)]
-Doors = Annotated[Authenticator, provided(Authenticator)]
-
-
-def visit_of(request: Request) -> Visit:
-    """Return where a sign-in comes from."""
-    return Visit(request.headers.get("user-agent", ""), client_ip(request))
+Caller = Annotated[Principal, SignedIn]
+AtDesk = Annotated[Desk, provided(Desk)]
 
 
 def token_view(tokens: SignedInTokens) -> schemas.TokenView:
@@ -53,12 +41,7 @@ def _user_view(row: Record) -> schemas.UserView:
 
 @router.post("/auth/login", summary="Sign in with e-mail and password")
 async def login(
-    body: schemas.LoginBody,
-    request: Request,
-    response: Response,
-    sign_in: SignIns,
-    cookies: Jar,
-    devices: KnownDevices,
+    body: schemas.LoginBody, request: Request, response: Response, desk: AtDesk
 ) -> schemas.TokenView:
     """Open a session: an access token in the body, a refresh token in a cookie.
 
@@ -66,71 +49,61 @@ async def login(
     `/api/auth/login/second-factor` with the code. 429 `too_many_attempts` says in Retry-After how long to
     wait.
     """
-    tokens = await sign_in.by_password(
+    tokens = await desk.sign_in.by_password(
         email=body.email,
         password=body.password,
-        device=cookies.read(request, DEVICE),
+        device=desk.cookies.read(request, DEVICE),
         visit=visit_of(request),
     )
-    _remember(request, response, cookies, devices, tokens)
+    desk.remember(request, response, tokens)
     return token_view(tokens)
 
 
 @router.post("/auth/login/second-factor", summary="Finish a sign-in with a code")
 async def login_second_factor(
-    body: identity_schemas.SecondFactorBody,
-    request: Request,
-    response: Response,
-    sign_in: SignIns,
-    cookies: Jar,
-    devices: KnownDevices,
+    body: identity_schemas.SecondFactorBody, request: Request, response: Response, desk: AtDesk
 ) -> schemas.TokenView:
     """Open the session with a code of the authenticator app, or a recovery code, which then is used up."""
-    tokens = await sign_in.by_second_factor(challenge=body.challenge, code=body.code, visit=visit_of(request))
-    _remember(request, response, cookies, devices, tokens)
+    tokens = await desk.sign_in.by_second_factor(
+        challenge=body.challenge, code=body.code, visit=visit_of(request)
+    )
+    desk.remember(request, response, tokens)
     return token_view(tokens)
 
 
 @router.post("/auth/refresh", summary="Exchange the refresh cookie for a new access token")
-async def refresh(
-    request: Request, response: Response, sessions: Sessions, cookies: Jar, db: Db
-) -> schemas.TokenView:
+async def refresh(request: Request, response: Response, desk: AtDesk) -> schemas.TokenView:
     """Rotate the refresh token. One used twice ends the session: somebody holds a copy."""
     refuse_cross_site(request)
-    token = cookies.read(request, REFRESH)
+    token = desk.cookies.read(request, REFRESH)
     if token is None:
         raise SessionExpired
-    async with db.platform() as tx:
-        tokens = await sessions.refresh(tx, token)
+    async with desk.database.platform() as tx:
+        tokens = await desk.sessions.refresh(tx, token)
     if tokens is None:
         raise SessionExpired("This session was ended because its refresh token was used twice.")
-    cookies.set_refresh(request, response, tokens.refresh_token)
+    desk.cookies.set_refresh(request, response, tokens.refresh_token)
     return token_view(tokens)
 
 
 @router.post("/auth/logout", status_code=204, summary="Sign out")
-async def logout(
-    request: Request, response: Response, sessions: Sessions, cookies: Jar, db: Db, doors: Doors
-) -> None:
+async def logout(request: Request, response: Response, desk: AtDesk) -> None:
     """End the session of the refresh cookie; without one there is nothing to end."""
     refuse_cross_site(request)
-    token = cookies.read(request, REFRESH)
+    token = desk.cookies.read(request, REFRESH)
     if token is not None:
-        async with db.platform() as tx:
-            session_id = await sessions.sign_out(tx, token)
-        if session_id is not None:
-            doors.forget_session(session_id)
-    cookies.drop(response, REFRESH)
+        async with desk.database.platform() as tx:
+            session_id = await desk.sessions.sign_out(tx, token)
+        desk.forget([session_id] if session_id is not None else [])
+    desk.cookies.drop(response, REFRESH)
 
 
 @router.get("/me/sessions", summary="My sessions")
-async def my_sessions(
-    principal: Annotated[Principal, SignedIn], sessions: Sessions, db: Db
-) -> Page[identity_schemas.SessionView]:
+async def my_sessions(principal: Caller, desk: AtDesk) -> Page[identity_schemas.SessionView]:
     """List the sign-ins that have not ended, the one used last first. There is one page."""
     person = person_of(principal)
-    async with db.platform() as tx:
-        rows = await sessions.of_user(tx, person.user_id)
+    async with desk.database.platform() as tx:
+        rows = await desk.sessions.of_user(tx, person.user_id)
     views = [
         identity_schemas.SessionView(
             id=row.id,
@@ -147,32 +120,19 @@ async def my_sessions(
 
 
 @router.delete("/me/sessions", summary="End my other sessions")
-async def end_other_sessions(
-    principal: Annotated[Principal, SignedIn], sessions: Sessions, db: Db, doors: Doors
-) -> identity_schemas.EndedView:
+async def end_other_sessions(principal: Caller, desk: AtDesk) -> identity_schemas.EndedView:
     """End every session but the one of this request."""
     person = person_of(principal)
-    async with db.platform() as tx:
-        ended = await sessions.end_all(tx, person.user_id, "ended by its owner", keep=person.session_id)
-    for session_id in ended:
-        doors.forget_session(session_id)
+    async with desk.database.platform() as tx:
+        ended = await desk.sessions.end_all(tx, person.user_id, "ended by its owner", keep=person.session_id)
+    desk.forget(ended)
     return identity_schemas.EndedView(ended=len(ended))
 
 
 @router.delete("/me/sessions/{session}", status_code=204, summary="End one of my sessions")
-async def end_session(
-    session: UUID, principal: Annotated[Principal, SignedIn], sessions: Sessions, db: Db, doors: Doors
-) -> None:
+async def end_session(session: UUID, principal: Caller, desk: AtDesk) -> None:
     """End a session: its access token is refused at once here, within a second elsewhere."""
     person = person_of(principal)
-    async with db.platform() as tx:
-        await sessions.end(tx, person.user_id, session)
-    doors.forget_session(session)
-
-
-def _remember(
-    request: Request, response: Response, cookies: Cookies, devices: Devices, tokens: SignedInTokens
-) -> None:
-    cookies.set_refresh(request, response, tokens.refresh_token)
-    if devices.known(cookies.read(request, DEVICE), tokens.user.email) is None:
-        cookies.set_device(request, response, devices.cookie(tokens.user.email))
+    async with desk.database.platform() as tx:
+        await desk.sessions.end(tx, person.user_id, session)
+    desk.forget([session])

@@ -39,7 +39,9 @@ def wire_accounts(core: Core, parts: Sequence[OrgPart]) -> AccountsPart:
     service = AccountsService(passwords, core.clock)
     keys = KeyService(core.ring, core.clock)
     orgs = wire_organizations(core, parts)
-    near = Neighbours(tokens, passwords, service, orgs.invitations, orgs.organizations.furnish, orgs.deletion)
+    near = Neighbours(
+        tokens, authenticator, passwords, service, orgs.invitations, orgs.organizations.furnish, orgs.deletion
+    )
     identity = wire_identity(core, near)
     return AccountsPart(
         authenticator=authenticator,

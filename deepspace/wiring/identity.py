@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from deepspace.accounts.authenticator import Authenticator
 from deepspace.accounts.cookies import Cookies
 from deepspace.accounts.deletion import Closing, DeletionService
+from deepspace.accounts.desk import Desk
 from deepspace.accounts.devices import Devices
 from deepspace.accounts.mail import MailSender, OutboxMail, PostOffice, SmtpMail
 from deepspace.accounts.mail_texts import MailTexts
@@ -34,6 +36,7 @@ class Neighbours:
     """What signing in needs from the rest of the accounts slice."""
 
     tokens: TokenService
+    authenticator: Authenticator
     passwords: Passwords
     accounts: AccountsService
     invitations: Invitations
@@ -82,25 +85,30 @@ def wire_identity(core: Core, near: Neighbours) -> IdentityPart:
     )
     oidc = OidcSignIn(_providers(core, public_url), registration, ring, clock, events)
     post = PostOffice(_mail_sender(settings))
+    desk = Desk(
+        database=database,
+        doors=near.authenticator,
+        passwords=near.passwords,
+        throttle=throttle,
+        sign_in=sign_in,
+        sessions=sessions,
+        again=Reauthentication(database, near.passwords, throttle, clock),
+        devices=devices,
+        cookies=Cookies(session_ttl=session_ttl, public_https=public_url.startswith("https://")),
+        post=post,
+    )
     return IdentityPart(
         post=post,
         texts=texts,
         oidc=oidc,
         provided=(
-            throttle,
-            devices,
-            near.passwords,
-            sessions,
+            desk,
             second_factor,
-            sign_in,
             registration,
             oidc,
-            post,
-            Reauthentication(database, near.passwords, throttle, clock),
             PasswordService(sessions, one_time, throttle, texts, events),
             ProfileService(one_time, texts, events),
             DeletionService(near.closing, clock, events),
-            Cookies(session_ttl=session_ttl, public_https=public_url.startswith("https://")),
         ),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from deepspace.accounts.jobs import forget_expired_sign_ins
 from deepspace.billing.jobs import check_invariants, forget_old_answers
 from deepspace.wiring import Platform
 
@@ -33,8 +34,12 @@ def schedule(platform: Platform) -> Sequence[Job]:
     async def answers() -> None:
         await forget_old_answers(database)
 
+    async def sign_ins() -> None:
+        await forget_expired_sign_ins(database, platform.clock)
+
     return (
         Job("sweep overdue holds", sweep_every, sweep),
         Job("check the invariants of the books", timedelta(minutes=1), invariants),
         Job("forget stored answers", timedelta(hours=1), answers),
+        Job("forget sign-ins that ended", timedelta(hours=1), sign_ins),
     )
