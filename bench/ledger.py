@@ -27,6 +27,7 @@ from deepspace.billing.ledger import Capture, HoldRequest
 from deepspace.billing.rates import Usage
 from deepspace.billing.spool import Spool
 from deepspace.billing.writer import LedgerWriter
+from deepspace.kit.collector import relax_collector
 from deepspace.kit.db import Database
 from deepspace.kit.ids import uuid7
 from deepspace.migrations import migrate
@@ -57,6 +58,7 @@ async def _measure(url: str, pid: int, directory: Path, options: Options) -> dic
     boot_id = uuid7()
     writer = LedgerWriter(url, AuditJournal(), boot_id, Spool(directory / "spool", boot_id), hold_ttl_s=120)
     await writer.start()
+    relax_collector()  # as the gateway does
     batched: list[dict[str, object]] = []
     for clients, wallets in BATCHED:
         say(f"ledger: batched, {clients} clients, {wallets} wallets")

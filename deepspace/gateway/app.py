@@ -33,6 +33,7 @@ from deepspace.gateway.openai.errors import error_body
 from deepspace.gateway.openai.models import Models
 from deepspace.gateway.static import StaticFiles
 from deepspace.kit.client_address import TrustedProxies, networks_of
+from deepspace.kit.collector import relax_collector
 from deepspace.kit.errors import MethodNotAllowed, NotFound, PlatformError
 from deepspace.kit.ids import new_trace_id, trace_id_from
 from deepspace.kit.log import get_logger, trace_id_var
@@ -53,7 +54,7 @@ class Gateway:
         self._platform = platform
         self._api: App = management_api(platform.provided)  # pyright: ignore[reportAssignmentType]
         self._static = StaticFiles(platform.settings.web_dist)
-        self._metrics = Metrics(lambda: platform.chat.in_flight)
+        self._metrics = Metrics(lambda: platform.chat.in_flight, platform.policy.admission.decisions)
         models = Models(platform.authenticator, platform.catalogue, platform.prices)
         self._body_limit = platform.settings.max_body_mib * 1024 * 1024
         self._v1: Mapping[str, Mapping[str, App]] = {
@@ -99,6 +100,7 @@ class Gateway:
         if surface == "v1":
             await self._ai(scope, receive, send)
         elif surface == "api":
+            await self._platform.policy.gate.admit(scope["state"]["client_ip"])
             await self._api(scope, bounded(scope, receive, self._body_limit), send)
         elif scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed
@@ -180,6 +182,7 @@ class Gateway:
                 await self._platform.ledger.start()
                 await self._platform.notices.start()
                 chores = asyncio.create_task(self._chores())
+                relax_collector()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._platform.chat.drain(self._platform.settings.drain_s)
