@@ -27,6 +27,10 @@ PERMISSIONS: dict[str, str] = {
     "traces:read": "look up what happened in a call",
     "api_keys:read": "list API keys (never their secrets)",
     "api_keys:write": "create, rotate and revoke API keys",
+    "limits:read": "see the rate limits",
+    "limits:write": "set rate limits",
+    "policies:read": "see access rules and try them on past calls",
+    "policies:write": "make, change and remove access rules",
 }
 
 _MEMBER = frozenset({"organization:read", "projects:read", "chat:use", "billing:read", "traces:read"})
@@ -57,5 +61,7 @@ OPERATOR_PERMISSIONS: dict[str, str] = {
     "operator:wallets": "top up, adjust, freeze and refund; make redeem codes",
     "operator:users": "create users and organisations",
     "operator:traces": "look up every organisation's calls",
+    "operator:limits": "set rate limits, of the platform and of any organisation",
+    "operator:policies": "make access rules, of the platform and of any organisation",
 }
 """Permissions of platform operators; no organisation role ever holds one."""

@@ -3,9 +3,11 @@ name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -14,8 +16,10 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """What this process counted since it started."""
 
-    def __init__(self, calls_in_flight: Callable[[], float]) -> None:
-        """`calls_in_flight` is read at each scrape."""
+    def __init__(
+        self, calls_in_flight: Callable[[], float], limit_decisions: Mapping[tuple[str, str], int]
+    ) -> None:
+        """`calls_in_flight` and `limit_decisions`, by (who counted, outcome), are read at each scrape."""
         self._registry = CollectorRegistry()
         self._responses = Counter(
             "deepspace_http_responses", "HTTP responses sent.", ("surface", "status"), registry=self._registry
@@ -29,6 +33,7 @@ class Metrics:
         )
         in_flight = Gauge("deepspace_calls_in_flight", "Model calls under way.", registry=self._registry)
         in_flight.set_function(calls_in_flight)
+        self._registry.register(_LimitDecisions(limit_decisions))
 
     def observe(self, surface: str, status: int, seconds: float) -> None:
         """Count one response."""
@@ -38,3 +43,21 @@ class Metrics:
     def text(self) -> bytes:
         """Return the exposition format."""
         return generate_latest(self._registry)
+
+
+class _LimitDecisions(Collector):
+    """Rate-limit decisions as the admission counts them. `fallback`: Redis was away, this process counted."""
+
+    def __init__(self, decisions: Mapping[tuple[str, str], int]) -> None:
+        self._decisions = decisions
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return the counts of now."""
+        family = CounterMetricFamily(
+            "deepspace_rate_limit_decisions",
+            "Decisions of rate limits, by who counted.",
+            labels=("counted_by", "outcome"),
+        )
+        for (counted_by, outcome), count in list(self._decisions.items()):
+            family.add_metric((counted_by, outcome), count)
+        yield family

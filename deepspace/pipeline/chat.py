@@ -1,8 +1,8 @@
 """THE REQUEST PATH of a chat call, in order. Read top to bottom; each step is one file in steps/.
 
     auth           who is calling, and in which project
-    rate_limit     (joins with the limits)        refuse what comes too fast
-    policy         which models the caller may use, and which channels can answer
+    rate_limit     refuse what comes too fast
+    policy         which models the caller may use, from where and when, and which channels can answer
     context_rag    (joins with knowledge bases)   retrieve and add context
     tool_skill     (joins with tools and skills)  offer tools
     workflow       (joins with workflows)         hand over to a workflow
@@ -10,7 +10,8 @@
     upstream_call  speak to the model; frames flow to the client
     usage_capture  what was used, what it costs
     audit          what will be remembered
-    then `settle`: money, usage and audit in one commit, before the client is told that the answer is complete
+    then `settle`: money, usage and audit in one commit, then the permits of rate_limit are released, and only
+    then is the client told that the answer is complete
 
 A step whose slice does not exist yet is not in the list; registry.ORDER keeps its place.
 """
@@ -32,8 +33,11 @@ from deepspace.pipeline.steps.audit import AuditStep
 from deepspace.pipeline.steps.auth import Auth
 from deepspace.pipeline.steps.budget_hold import BudgetHold
 from deepspace.pipeline.steps.policy import Policy
+from deepspace.pipeline.steps.rate_limit import RateLimit
 from deepspace.pipeline.steps.upstream_call import UpstreamCall
 from deepspace.pipeline.steps.usage_capture import UsageCapture
+from deepspace.policy.admission import Admission
+from deepspace.policy.policies import PolicyBook
 from deepspace.upstream.catalogue import Catalogue
 from deepspace.upstream.client import UpstreamClient
 
@@ -46,11 +50,14 @@ def chat_pipeline(
     ledger: Ledger,
     client: UpstreamClient,
     *,
+    admission: Admission,
+    policies: PolicyBook,
     hold_ttl_s: float,
     drain_timeout: timedelta = timedelta(seconds=60),
     plugins: Sequence[PluginStep] = (),
 ) -> Pipeline:
     """Return the request path of chat calls."""
+    rate_limit = RateLimit(admission)
 
     def abandon(x: Exchange) -> None:
         if x.hold_id is not None:
@@ -59,7 +66,8 @@ def chat_pipeline(
     return Pipeline(
         before=[
             Auth(authenticator),
-            Policy(catalogue),
+            rate_limit,
+            Policy(catalogue, policies),
             BudgetHold(prices, budgets, ledger, hold_ttl_s),
         ],
         call=UpstreamCall(client, ledger, drain_timeout),
@@ -69,5 +77,6 @@ def chat_pipeline(
         ],
         settle=Settle(ledger),
         abandon=abandon,
+        release=rate_limit.release,
         plugins=plugins,
     )

@@ -15,6 +15,7 @@ from deepspace.billing.ledger import Capture, Release, Replay, UsageSource
 from deepspace.billing.rates import Price, Usage
 from deepspace.kit.clock import Clock
 from deepspace.kit.errors import PlatformError
+from deepspace.policy.admission import Ticket
 from deepspace.upstream.catalogue import Route
 
 
@@ -123,6 +124,10 @@ class Exchange:
     principal: Principal | None = None
     org_id: UUID | None = None
     project_id: UUID | None = None
+
+    # rate_limit
+    ticket: Ticket | None = None
+    rate_headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     # policy
     routes: tuple[Route, ...] = ()

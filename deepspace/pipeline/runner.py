@@ -38,16 +38,19 @@ class Pipeline:
         after: Sequence[Step],
         settle: Callable[[Exchange], Awaitable[None]],
         abandon: Callable[[Exchange], None],
+        *,
+        release: Callable[[Exchange], Awaitable[None]],
         plugins: Sequence[PluginStep] = (),
     ) -> None:
         """Check the order; `settle` commits what `after` prepared; `abandon` gives up on a call that cannot
-        be."""
+        be; `release` frees, after either, what the call held while it ran, and never raises."""
         check_order([*(step.name for step in before), call.name, *(step.name for step in after)])
         self.before = place(before, plugins)
         self.call = call
         self.after = tuple(after)
         self._settle = settle
         self._abandon = abandon
+        self._release = release
         self._running: set[asyncio.Task[None]] = set()
         self._finishing: set[asyncio.Task[None]] = set()
 
@@ -133,6 +136,7 @@ class Pipeline:
             self._abandon(x)
             x.error = x.error or PlatformError()
         finally:
+            await self._release(x)  # before the client is told: its next call finds the permit free
             delivery.close(x.error)
 
 

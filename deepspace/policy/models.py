@@ -1,4 +1,4 @@
-"""Tables of the policy slice. A row without an organisation is the operators' and binds every organisation."""
+"""Tables of the policy slice. A row without an organisation is the operators' and binds everybody."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ class RateLimit(Table):
     __tablename__ = "rate_limits"
     __table_args__ = (
         UniqueConstraint("org_id", "subject", "subject_id", "model", postgresql_nulls_not_distinct=True),
-        CheckConstraint(
-            "subject IN ('api_key', 'user', 'project', 'organization', 'model')", name="subject"
-        ),
+        CheckConstraint("subject IN ('api_key', 'user', 'project', 'organization', 'model')", name="subject"),
         CheckConstraint(
             "CASE subject WHEN 'model' THEN subject_id IS NULL ELSE model IS NULL END", name="one_subject"
         ),

@@ -71,7 +71,8 @@ class Recording:
 
         before = [self.step(name) for name in ("auth", "policy", "budget_hold")]
         after = [self.step(name) for name in ("usage_capture", "audit")]
-        return Pipeline(before, Call(), after, self.step("settle"), self.abandoned.append)
+        settle, release = self.step("settle"), self.step("release")
+        return Pipeline(before, Call(), after, settle, self.abandoned.append, release=release)
 
 
 def exchange() -> Exchange:
@@ -91,7 +92,7 @@ def exchange() -> Exchange:
 
 
 BEFORE = ["auth", "policy", "budget_hold"]
-AFTER = ["usage_capture", "audit", "settle"]
+AFTER = ["usage_capture", "audit", "settle", "release"]
 
 
 async def two_frames(x: Exchange) -> AsyncGenerator[bytes]:
@@ -138,7 +139,7 @@ async def test_an_accident_in_a_step_is_an_internal_error_that_says_nothing_of_i
     assert delivery.refusal is not None
     assert (delivery.refusal.code, delivery.refusal.status) == ("internal_error", 500)
     assert "sk-secret" not in delivery.refusal.message
-    assert recording.ran[-3:] == AFTER
+    assert recording.ran[-4:] == AFTER
 
 
 @pytest.mark.parametrize("error", [UpstreamError("broken"), RuntimeError("broken")])
@@ -153,7 +154,7 @@ async def test_a_call_that_breaks_delivers_what_came_before_and_settles(error: E
     assert delivery.refusal is None  # a frame is on its way: too late for a status
     assert await finished(delivery) == [b"one"]
     assert delivery.error is not None
-    assert recording.ran[-3:] == AFTER
+    assert recording.ran[-4:] == AFTER
 
 
 async def test_the_client_is_told_of_the_end_only_after_the_books_are_closed() -> None:
@@ -211,7 +212,7 @@ async def test_a_client_that_leaves_in_the_middle_changes_nothing_for_the_books(
     gate.set()
     await pipeline.drain(5)
     assert taken == [b"two", b"three"]
-    assert recording.ran[-3:] == AFTER
+    assert recording.ran[-4:] == AFTER
     assert pipeline.in_flight == 0
 
 
@@ -227,7 +228,7 @@ async def test_a_drain_waits_for_calls_under_way_and_ends_those_that_take_too_lo
     assert pipeline.in_flight == 1
     await pipeline.drain(0.05)
     assert pipeline.in_flight == 0
-    assert recording.ran[-3:] == AFTER
+    assert recording.ran[-4:] == AFTER
     assert await finished(delivery) == [b"one"]
     assert delivery.error is not None
     assert "shutting down" in delivery.error.message
@@ -263,7 +264,7 @@ async def test_a_drain_of_no_time_still_settles() -> None:
     pipeline = recording.pipeline(for_ever)
     await pipeline.start(exchange()).started()
     await pipeline.drain(0)
-    assert recording.ran[-3:] == AFTER
+    assert recording.ran[-4:] == AFTER
 
 
 async def test_a_drain_waits_for_a_settlement_whose_call_was_cancelled() -> None:
@@ -274,7 +275,7 @@ async def test_a_drain_waits_for_a_settlement_whose_call_was_cancelled() -> None
     [task] = [task for task in asyncio.all_tasks() if task.get_name().startswith("call ")]
     task.cancel()
     await pipeline.drain(1)
-    assert recording.ran[-3:] == AFTER
+    assert recording.ran[-4:] == AFTER
 
 
 async def test_a_call_that_cannot_be_settled_is_given_up_for_the_sweeper() -> None:
@@ -287,3 +288,18 @@ async def test_a_call_that_cannot_be_settled_is_given_up_for_the_sweeper() -> No
     assert [frame async for frame in delivery.frames(1)] == [b"one", b"two"]
     assert delivery.error is not None
     assert recording.abandoned == [x]
+
+
+async def test_permits_are_released_after_the_books_are_closed_and_before_the_client_is_told() -> None:
+    delivery: Delivery | None = None
+    told: list[bool] = []
+
+    async def look(_: Exchange) -> None:
+        assert delivery is not None
+        told.append(delivery.settled)
+
+    recording = Recording(release=look)
+    delivery = recording.pipeline(two_frames).start(exchange())
+    await finished(delivery)
+    assert recording.ran[-2:] == ["settle", "release"]
+    assert told == [False]

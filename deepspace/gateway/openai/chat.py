@@ -164,8 +164,8 @@ async def _watch(receive: Receive, x: Exchange) -> None:
     x.presence.leave()
 
 
-def _billing_headers(x: Exchange) -> list[tuple[bytes, bytes]]:
-    headers: list[tuple[bytes, bytes]] = []
+def _headers(x: Exchange) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode(), value.encode()) for name, value in x.rate_headers.items()]
     if x.billing_ref_id is not None:
         headers.append((b"x-billing-ref-id", x.billing_ref_id.encode()))
     if x.cost_nano is not None:
@@ -177,33 +177,38 @@ def _billing_headers(x: Exchange) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def _raise_refusal(x: Exchange, delivery: Delivery) -> None:
+    """Raise what refused the call, if anything did; how its limits stand is told then too."""
+    if delivery.refusal is not None:
+        delivery.refusal.headers = {**x.rate_headers, **delivery.refusal.headers}
+        raise delivery.refusal
+
+
 async def _send_replay(x: Exchange, answer: StoredAnswer, send: Send) -> None:
     """Answer again what was answered before, byte for byte."""
-    headers = [(b"cache-control", b"no-store"), *_billing_headers(x)]
+    headers = [(b"cache-control", b"no-store"), *_headers(x)]
     await send_whole(send, answer.status, answer.body, answer.content_type.encode(), headers)
 
 
 async def _send_json(x: Exchange, delivery: Delivery, send: Send) -> None:
-    if delivery.refusal is not None:
-        raise delivery.refusal
+    _raise_refusal(x, delivery)
     if x.replay is not None and x.replay.answer is not None:
         return await _send_replay(x, x.replay.answer, send)
     if x.answer is not None:
-        await send_json(send, 200, x.encoder.whole(x), _billing_headers(x))
+        await send_json(send, 200, x.encoder.whole(x), _headers(x))
     return None
 
 
 async def _send_stream(x: Exchange, delivery: Delivery, send: Send) -> None:
     await delivery.started(HEARTBEAT_S)
-    if delivery.refusal is not None:
-        raise delivery.refusal
+    _raise_refusal(x, delivery)
     if x.replay is not None and x.replay.answer is not None:
         return await _send_replay(x, x.replay.answer, send)
     headers: Sequence[tuple[bytes, bytes]] = [
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-store"),
         (b"x-accel-buffering", b"no"),
-        *_billing_headers(x),
+        *_headers(x),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async for frame in delivery.frames(HEARTBEAT_S):

@@ -1,28 +1,37 @@
-"""policy: may the caller use this model, and who can answer for it."""
+"""policy: may the caller use this model, from here and now, and who can answer for it."""
 
 from __future__ import annotations
 
 from deepspace.kit.errors import PermissionDenied
 from deepspace.pipeline.exchange import Exchange
+from deepspace.policy.policies import PolicyBook
 from deepspace.upstream.catalogue import Catalogue
 
 
 class Policy:
-    """Holds the call against the API key's model list and the catalogue."""
+    """Holds the call against the catalogue, the API key's model list and the rules in force."""
 
     name = "policy"
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """Find routes in this catalogue."""
+    def __init__(self, catalogue: Catalogue, policies: PolicyBook) -> None:
+        """Find routes in this catalogue and rules in this book."""
         self._catalogue = catalogue
+        self._policies = policies
 
     async def __call__(self, x: Exchange) -> None:
-        """Write routes; refuse a model that does not exist or that the key is not for."""
+        """Write routes; refuse a model that does not exist or that the key is not for, and what a rule
+        refuses."""
         start = x.clock.monotonic_ns()
         routes = await self._catalogue.routes(x.call.model)
         key = x.principal.key if x.principal is not None else None
         if key is not None and key.scopes.models is not None and x.call.model not in key.scopes.models:
             raise PermissionDenied(f"This API key may not call the model '{x.call.model}'.", param="model")
+        rules = await self._policies.of(x.org_id)
+        if rules:
+            for rule in rules.hold(x.call.model, x.client_ip, x.clock.now()):
+                x.note(
+                    self.name, "policy.would_refuse", policy_id=str(rule.id), kind=rule.kind, note=rule.note
+                )
         x.routes = routes
         x.note(
             self.name,

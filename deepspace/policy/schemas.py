@@ -1,0 +1,162 @@
+"""HTTP bodies of the policy slice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from deepspace.kit.client_address import network_of
+from deepspace.policy.gcra import MAX_PER_MINUTE
+from deepspace.policy.rate_limits import Subject
+from deepspace.policy.rules import Effect, Kind, Mode, zone_of
+
+PerMinute = Annotated[int, Field(ge=1, le=MAX_PER_MINUTE)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def _cidr(text: str) -> str:
+    return str(network_of(text))
+
+
+def _zone(text: str) -> str:
+    return zone_of(text).key
+
+
+Cidr = Annotated[str, Field(max_length=60, examples=["192.0.2.0/24"]), AfterValidator(_cidr)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["08:00"])]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class LimitBody(BaseModel):
+    """What a subject is limited to. It replaces what was set for it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"subject": "api_key", "rpm": 60, "tpm": 100000, "parallel": 4}},
+    )
+
+    subject: Subject
+    subject_id: UUID | None = Field(None, description="Leave out for each subject of that kind.")
+    model: ModelName | None = Field(None, description="For the subject `model`; leave out for each model.")
+    rpm: PerMinute | None = Field(None, description="Requests a minute.")
+    tpm: PerMinute | None = Field(None, description="Tokens a minute, input and output together.")
+    parallel: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="Calls at the same time."
+    )
+
+
+class LimitView(BaseModel):
+    """A rate limit. Without subject_id and model it is each subject's of that kind."""
+
+    id: UUID
+    organization_id: UUID | None = Field(description="null: set by operators, for every organisation.")
+    subject: Subject
+    subject_id: UUID | None
+    model: str | None
+    rpm: int | None
+    tpm: int | None
+    parallel: int | None
+    created_at: datetime
+
+
+class _RuleBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    effect: Effect = Field(
+        description="`allow`: of this kind nothing else passes. `deny`: this does not pass."
+    )
+    mode: Mode = Field("enforce", description="`dry_run`: only noted in the trace of a call.")
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class ModelRuleBody(_RuleBody):
+    """A rule on models."""
+
+    kind: Literal["model"]
+    models: Annotated[list[ModelName], Field(min_length=1, max_length=500)] = Field(
+        description="Names; one that ends in * stands for all that begin so."
+    )
+
+
+class IpRuleBody(_RuleBody):
+    """A rule on addresses."""
+
+    kind: Literal["ip"] = "ip"
+    cidrs: Annotated[list[Cidr], Field(min_length=1, max_length=1000)]
+
+
+class TimeRuleBody(_RuleBody):
+    """A rule on times. An end at or before the start lies on the following day."""
+
+    kind: Literal["time"]
+    weekdays: Annotated[list[Weekday], Field(min_length=1, max_length=7)]
+    start: TimeOfDay
+    end: TimeOfDay
+    time_zone: Annotated[str, Field(max_length=60, examples=["Asia/Shanghai"]), AfterValidator(_zone)]
+
+
+RuleBody = Annotated[ModelRuleBody | IpRuleBody | TimeRuleBody, Field(discriminator="kind")]
+
+
+def condition_in(body: ModelRuleBody | IpRuleBody | TimeRuleBody) -> dict[str, Any]:
+    """Return the part of a body that is the rule's condition, as it is stored."""
+    return body.model_dump(exclude={"kind", "effect", "mode", "note"})
+
+
+class ModeBody(BaseModel):
+    """Enforce a rule, or only watch it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Mode
+
+
+class RuleView(BaseModel):
+    """An access rule. `condition` has the fields of its kind."""
+
+    id: UUID
+    organization_id: UUID | None = Field(description="null: set by operators, for every organisation.")
+    kind: Kind
+    effect: Effect
+    mode: Mode
+    note: str
+    condition: dict[str, Any]
+    created_at: datetime
+
+
+class Share(BaseModel):
+    """How many of the refused calls had this value."""
+
+    value: str
+    calls: int
+
+
+class DryRunExample(BaseModel):
+    """Calls of one minute that would have been refused, with the trace of one of them."""
+
+    organization_id: UUID
+    minute: datetime
+    calls: int
+    trace_id: str | None
+    model: str | None
+    client_ip: str | None
+    user_id: UUID | None
+    api_key_id: UUID | None
+
+
+class DryRunView(BaseModel):
+    """What a rule would have refused of the calls that were let through in the last 24 hours."""
+
+    since: datetime
+    calls: int = Field(description="How many calls were looked at.")
+    refused: int = Field(description="How many of them the rule would have refused.")
+    not_judged: int = Field(description="Calls whose address was not recorded, for a rule on addresses.")
+    truncated: bool = Field(description="There were too many calls; the oldest were not looked at.")
+    by_model: list[Share]
+    by_user: list[Share]
+    by_api_key: list[Share]
+    by_client_ip: list[Share]
+    examples: list[DryRunExample]
