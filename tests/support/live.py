@@ -208,6 +208,8 @@ def start_live(database_url: str, upstream: FakeUpstream, directory: Path) -> It
     secret_key = secrets.token_hex(32)
     environment = {"DEEPSPACE_DATABASE_URL": database_url, "DEEPSPACE_SECRET_KEY": secret_key}
     environment["DEEPSPACE_MAX_BODY_MIB"] = "1"
+    environment["DEEPSPACE_DATA_DIR"] = str(directory / "data")
+    environment["DEEPSPACE_DATA_DIR"] = str(directory / "data")
     process, url, listener = start_gateway(environment, directory / "gateway.log")
     http = httpx2.Client(base_url=url, timeout=30, trust_env=False)
     try:
