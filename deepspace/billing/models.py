@@ -169,6 +169,7 @@ class UsageRecord(Table):
         CheckConstraint("source IN ('reported', 'estimated', 'checkpoint')", name="source"),
         CheckConstraint("cost_nano >= 0", name="cost"),
         Index("ix_usage_records_org_id_created_at", "org_id", "created_at"),
+        Index("ix_usage_records_created_at_brin", "created_at", postgresql_using="brin"),
     )
 
     hold_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -256,3 +257,25 @@ class RedeemCode(Table):
     created_by: Mapped[UUID | None] = mapped_column()
     redeemed_at: Mapped[datetime | None] = mapped_column(Moment)
     redeemed_by: Mapped[UUID | None] = mapped_column()
+
+
+class ProviderCheck(Table):
+    """What a channel's provider counted in a period, beside what the books say."""
+
+    __tablename__ = "provider_checks"
+    __table_args__ = (
+        UniqueConstraint("channel_id", "period_start", "period_end"),
+        CheckConstraint("period_start < period_end", name="period"),
+        CheckConstraint("status IN ('equal', 'differs', 'unavailable')", name="status"),
+        Index("ix_provider_checks_created_at", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    channel_id: Mapped[UUID] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    period_start: Mapped[datetime] = mapped_column(Moment)
+    period_end: Mapped[datetime] = mapped_column(Moment)
+    status: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+    ours: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    theirs: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=NOW)

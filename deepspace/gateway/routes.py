@@ -17,6 +17,7 @@ from deepspace.accounts import team_endpoints as teams
 from deepspace.audit import endpoints as audit
 from deepspace.billing import admin_endpoints as billing_admin
 from deepspace.billing import endpoints as billing
+from deepspace.billing import reconciliation_endpoints as reconciliation
 from deepspace.billing import usage_endpoints as usage
 from deepspace.policy import admin_endpoints as policy_admin
 from deepspace.policy import endpoints as policy
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     usage.router,
     audit.router,
     billing_admin.router,
+    reconciliation.router,
     policy.router,
     policy_admin.router,
     upstream.router,

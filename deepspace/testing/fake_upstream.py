@@ -36,6 +36,7 @@ class Received:
     finished: bool = False
     client_left: bool = False
     at: float = field(default_factory=time.monotonic)
+    at_unix: float = field(default_factory=time.time)
 
 
 def usage_of(words: list[str], prompt: str, cached: int = 0) -> JSON:
@@ -52,9 +53,12 @@ def usage_of(words: list[str], prompt: str, cached: int = 0) -> JSON:
 class FakeUpstream:
     """The server. Use as a context manager; `base_url` is what a channel wants."""
 
-    def __init__(self, api_key: str = "sk-fake-upstream-credential") -> None:
-        """Requests without `api_key` are answered 401."""
+    def __init__(
+        self, api_key: str = "sk-fake-upstream-credential", usage_key: str = "sk-fake-usage-reader"
+    ) -> None:
+        """Requests without `api_key` are answered 401, and so are reports of usage without `usage_key`."""
         self.api_key = api_key
+        self.usage_key = usage_key
         self.received: list[Received] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -88,6 +92,7 @@ class FakeUpstream:
     async def _run(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/organization/usage/completions", self._usage)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -110,6 +115,38 @@ class FakeUpstream:
         except (ConnectionError, asyncio.CancelledError):
             entry.client_left = True
             raise
+
+    async def _usage(self, request: web.Request) -> web.Response:
+        """Report what was used, a page a model, in the form of OpenAI's usage report."""
+        if request.headers.get("authorization") != f"Bearer {self.usage_key}":
+            return web.json_response({"error": {"message": "bad credential"}}, status=401)
+        start, end = int(request.query["start_time"]), int(request.query["end_time"])
+        counted = [
+            entry for entry in self.received if entry.usage is not None and start <= entry.at_unix < end
+        ]
+        models = sorted({entry.model for entry in counted})
+        page = int(request.query.get("page", "0"))
+        results = [
+            {
+                "object": "organization.usage.completions.result",
+                "model": model,
+                "num_model_requests": len(calls),
+                "input_tokens": sum(entry.usage["prompt_tokens"] for entry in calls if entry.usage),
+                "output_tokens": sum(entry.usage["completion_tokens"] for entry in calls if entry.usage),
+            }
+            for model in models[page : page + 1]
+            for calls in [[entry for entry in counted if entry.model == model]]
+        ]
+        more = page + 1 < len(models)
+        bucket = {"object": "bucket", "start_time": start, "end_time": end, "results": results}
+        return web.json_response(
+            {
+                "object": "page",
+                "data": [bucket],
+                "has_more": more,
+                "next_page": str(page + 1) if more else None,
+            }
+        )
 
 
 def last_message(body: JSON) -> str:

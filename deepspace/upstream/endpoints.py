@@ -32,6 +32,7 @@ def _view(row: Record, models: Sequence[Record]) -> schemas.ChannelView:
         kind=row.kind,
         base_url=row.base_url,
         has_api_key=row.sealed_key is not None,
+        has_usage_key=row.sealed_usage_key is not None,
         models=[
             schemas.ChannelModelView(
                 model=model.model,
@@ -79,6 +80,7 @@ async def create_channel(
             weight=body.weight,
             timeouts=body.timeouts.model_dump(),
             on_disconnect=body.on_disconnect,
+            usage_key=body.usage_key,
         )
         view = _view(*await service.get(tx, channel_id))
     catalogue.forget()

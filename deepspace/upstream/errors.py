@@ -44,3 +44,10 @@ class ChannelNameTaken(Conflict):
     """There is a channel with this name already."""
 
     code = "channel_name_taken"
+
+
+class ReportUnavailable(PlatformError):
+    """The model's provider cannot tell what was used."""
+
+    status = 502
+    code = "upstream_error"

@@ -67,6 +67,10 @@ class ChannelBody(BaseModel):
     kind: Literal["newapi", "openai"]
     base_url: Annotated[str, Field(max_length=500), AfterValidator(_http_url)]
     api_key: Annotated[str, Field(max_length=500)] | None = None
+    usage_key: Annotated[str, Field(max_length=500)] | None = Field(
+        None,
+        description="A credential that may read the provider's usage report, to check the books against.",
+    )
     models: Annotated[list[ModelBody], Field(min_length=1, max_length=1000)]
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -101,6 +105,7 @@ class ChannelView(BaseModel):
     kind: str
     base_url: str
     has_api_key: bool
+    has_usage_key: bool
     models: list[ChannelModelView]
     priority: int
     weight: int

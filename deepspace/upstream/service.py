@@ -17,6 +17,7 @@ from deepspace.upstream.catalogue import Catalogue, seal_place
 from deepspace.upstream.client import UpstreamClient
 from deepspace.upstream.errors import ChannelNameTaken, UpstreamError
 from deepspace.upstream.repository import ChannelRepository
+from deepspace.upstream.usage_report import usage_key_place
 from deepspace.upstream.wire import error_message, read_answer
 
 
@@ -52,6 +53,7 @@ class ChannelService:
         weight: int = 1,
         timeouts: Mapping[str, float] | None = None,
         on_disconnect: str = "drain",
+        usage_key: str | None = None,
     ) -> UUID:
         """Create a channel and return its id; ChannelNameTaken if the name is in use."""
         repository = ChannelRepository(tx)
@@ -65,6 +67,7 @@ class ChannelService:
             kind=kind,
             base_url=base_url,
             sealed_key=self._sealer.seal(api_key, seal_place(channel_id)) if api_key else None,
+            sealed_usage_key=self._sealer.seal(usage_key, usage_key_place(channel_id)) if usage_key else None,
             priority=priority,
             weight=weight,
             timeouts=dict(timeouts or {}),

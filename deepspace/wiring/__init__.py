@@ -12,6 +12,7 @@ from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.service import AccountsService
 from deepspace.audit.service import TraceService
 from deepspace.billing.moves import MoneyMoves
+from deepspace.billing.provider_checks import ProviderChecks
 from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.story import MoneyStory
 from deepspace.billing.sweeper import Sweeper
@@ -26,6 +27,7 @@ from deepspace.settings import Settings, SettingsWrong
 from deepspace.upstream.catalogue import Catalogue
 from deepspace.upstream.client import AiohttpClient
 from deepspace.upstream.service import ChannelService
+from deepspace.upstream.usage_report import UsageReports
 from deepspace.wiring.accounts import wire_accounts
 from deepspace.wiring.billing import wire_billing
 from deepspace.wiring.core import Core
@@ -53,6 +55,7 @@ class Platform:
     moves: MoneyMoves
     prices: PriceBook
     sweeper: Sweeper
+    provider_checks: ProviderChecks
     catalogue: Catalogue
     channels: ChannelService
     chat: Pipeline
@@ -73,11 +76,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     """Build the platform. Nothing connects yet; SettingsWrong if a needed setting is absent."""
     core = _core(settings, clock or SystemClock())
     database = core.database
+    sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
     client = AiohttpClient()
-    billing = wire_billing(core)
+    billing = wire_billing(core, UsageReports(database, sealer))
     policy = wire_policy(core)
     accounts = wire_accounts(core, (billing.books,))
-    sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
     catalogue = Catalogue(database, sealer)
     channels = ChannelService(sealer, client, catalogue)
     traces = TraceService(MoneyStory(settings.currency), settings.currency)
@@ -113,6 +116,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         moves=billing.moves,
         prices=billing.prices,
         sweeper=billing.sweeper,
+        provider_checks=billing.provider_checks,
         catalogue=catalogue,
         channels=channels,
         chat=chat,

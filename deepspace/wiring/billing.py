@@ -11,6 +11,7 @@ from deepspace.audit.swept import swept_journal
 from deepspace.billing.budgets import BudgetBook, BudgetService
 from deepspace.billing.moves import MoneyMoves
 from deepspace.billing.organizations import BooksPart
+from deepspace.billing.provider_checks import ProviderChecks, ProviderReports
 from deepspace.billing.receipts import ReceiptService
 from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.spool import Spool
@@ -32,12 +33,13 @@ class BillingPart:
     prices: PriceBook
     budgets: BudgetBook
     sweeper: Sweeper
+    provider_checks: ProviderChecks
     books: BooksPart
     provided: Provided
 
 
-def wire_billing(core: Core) -> BillingPart:
-    """Build the billing slice."""
+def wire_billing(core: Core, reports: ProviderReports) -> BillingPart:
+    """Build the billing slice; `reports` asks providers what they counted."""
     settings = core.settings
     boot_id = uuid7()
     spool = Spool(settings.data_dir / "spool", boot_id)
@@ -46,6 +48,7 @@ def wire_billing(core: Core) -> BillingPart:
     moves = MoneyMoves(core.ring.key("redeem-codes.1"))
     prices = PriceBook(core.database)
     budgets = BudgetBook(core.database)
+    checks = ProviderChecks(core.database, reports, core.clock)
     return BillingPart(
         ledger=ledger,
         service=service,
@@ -53,12 +56,14 @@ def wire_billing(core: Core) -> BillingPart:
         prices=prices,
         budgets=budgets,
         books=BooksPart(service, moves),
+        provider_checks=checks,
         sweeper=Sweeper(core.database, ledger, swept_journal, grace_s=settings.hold_ttl_s / 2),
         provided=(
             service,
             moves,
             prices,
             budgets,
+            checks,
             BudgetService(),
             UsageService(),
             ReceiptService(core.ring.key("receipts.1"), settings.currency),

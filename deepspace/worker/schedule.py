@@ -31,6 +31,9 @@ def schedule(platform: Platform) -> Sequence[Job]:
     async def invariants() -> None:
         await check_invariants(database)
 
+    async def providers() -> None:
+        await platform.provider_checks.check_yesterday()
+
     async def answers() -> None:
         await forget_old_answers(database)
 
@@ -40,6 +43,7 @@ def schedule(platform: Platform) -> Sequence[Job]:
     return (
         Job("sweep overdue holds", sweep_every, sweep),
         Job("check the invariants of the books", timedelta(minutes=1), invariants),
+        Job("hold the books against the providers", timedelta(hours=1), providers),
         Job("forget stored answers", timedelta(hours=1), answers),
         Job("forget sign-ins that ended", timedelta(hours=1), sign_ins),
     )
