@@ -19,6 +19,7 @@ import httpx2
 
 from bench.exchanges import MODEL, PER_MILLION
 from deepspace.accounts.key_service import KeyWish
+from deepspace.accounts.repository import PeopleRepository
 from deepspace.cli import administration
 from deepspace.kit.embedded_postgres import DURABLE, EmbeddedPostgres
 from deepspace.kit.money import micro_per_million
@@ -41,6 +42,8 @@ class Stack:
     upstream_port: int
     api_key: str
     organization_id: str
+    database_url: str
+    secret_key: str
 
     def wallet(self) -> dict[str, Decimal]:
         """Return balance and frozen amount, asked through the public API."""
@@ -134,10 +137,37 @@ def running_stack() -> Iterator[Stack]:
             process, _, listener = start_gateway(environment, directory / "gateway.log")
             try:
                 port = listener.getsockname()[1]
-                yield Stack(postgres_pid, process.pid, port, upstream_port, api_key, org_id)
+                yield Stack(postgres_pid, process.pid, port, upstream_port, api_key, org_id, url, secret_key)
             finally:
                 process.terminate()
                 process.wait(30)
                 listener.close()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def people(stack: Stack, count: int) -> list[str]:
+    """Make members of the organisation, sign them in and return their access tokens."""
+    password = secrets.token_urlsafe(12)
+    emails = [f"person-{number}-{uuid.uuid4().hex[:6]}@example.org" for number in range(count)]
+    asyncio.run(_join(stack, emails, password))
+    tokens: list[str] = []
+    with httpx2.Client(base_url=f"http://127.0.0.1:{stack.gateway_port}", trust_env=False) as client:
+        for email in emails:
+            answer = client.post("/api/auth/login", json={"email": email, "password": password})
+            answer.raise_for_status()
+            client.cookies.clear()
+            tokens.append(answer.json()["access_token"])
+    return tokens
+
+
+async def _join(stack: Stack, emails: list[str], password: str) -> None:
+    settings = load_settings({}, database_url=stack.database_url, secret_key=stack.secret_key)
+    platform = wire(settings)
+    try:
+        async with platform.database.platform() as tx:
+            for email in emails:
+                user_id = await platform.accounts.create_user(tx, email=email, name="P", password=password)
+                await PeopleRepository(tx).add_member(uuid.UUID(stack.organization_id), user_id, "admin")
+    finally:
+        await platform.close()

@@ -8,13 +8,14 @@ nothing of another tenant. Both commit when the block ends and roll back when it
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import MetaData, Row, text
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy import MetaData, Row, event, text
+from sqlalchemy.exc import DataError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -43,6 +44,8 @@ PLATFORM_ROLE = "deepspace_platform"
 
 _ENTER = text("SELECT set_config('role', :role, true), set_config('app.org_id', :org_id, true)")
 
+IDLE_S = 1.0
+
 _AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
@@ -60,6 +63,29 @@ def sqlalchemy_url(url: str) -> str:
     return f"postgresql+psycopg{separator}{rest}"
 
 
+def _try_idle_connections(engine: AsyncEngine) -> None:
+    """Try a connection before it is used if it lay idle for IDLE_S: the server may have been restarted.
+
+    SQLAlchemy's own pre-ping tries it each time, which is a fifth of a short transaction.
+    """
+    sync = engine.sync_engine
+
+    def check_in(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def check_out(connection: Any, record: Any, _proxy: Any) -> None:
+        used_at = record.info.get("used_at")
+        if used_at is None or time.monotonic() - used_at < IDLE_S:
+            return
+        try:
+            sync.dialect.do_ping(connection)
+        except sync.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool opens another
+
+    event.listen(sync, "checkin", check_in)
+    event.listen(sync, "checkout", check_out)
+
+
 class Database:
     """A pool of connections for everything but the ledger, which has its own."""
 
@@ -70,9 +96,9 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
-            pool_pre_ping=True,
             connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
         )
+        _try_idle_connections(self._engine)
 
     @asynccontextmanager
     async def tenant(self, org_id: UUID) -> AsyncGenerator[Transaction]:

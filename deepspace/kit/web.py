@@ -16,7 +16,7 @@ def provided(kind: type[Thing]) -> Any:
     Use: `service: Annotated[BillingService, provided(BillingService)]`.
     """
 
-    def hand_in(request: Request) -> Thing:
+    async def hand_in(request: Request) -> Thing:  # a plain function would run in a thread, each time
         things: Mapping[type[Any], Any] = request.app.state.provided
         return things[kind]
 
