@@ -1,8 +1,8 @@
 """Suite `management`: people at the web app, and a storm of sign-ins beside paid calls.
 
-Fifty people each open a page (five requests, one after the other), think for a moment, and open the next. Then
-the same without thinking, which shows where the ceiling is. Last, chat calls alone and chat calls while fifty
-clients try passwords as fast as they can: the ratio says what a storm of sign-ins costs everybody else.
+Fifty people each open a page (five requests, one after the other), think for a moment, and open the next.
+Then the same without thinking, which shows where the ceiling is. Last, chat calls alone and chat calls while
+fifty clients try passwords as fast as they can: the ratio says what a storm of sign-ins costs everybody else.
 """
 
 from __future__ import annotations
