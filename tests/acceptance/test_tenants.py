@@ -11,6 +11,7 @@ import pytest
 from deepspace.gateway.api import openapi_document
 from tests.architecture.test_permissions import PUBLIC
 from tests.support.live import Live, Tenant, as_
+from tests.support.people import Lab, contents
 
 PATHS: dict[str, dict[str, Any]] = openapi_document()["paths"]
 
@@ -32,6 +33,16 @@ OWN_ROUTES = [
 ]
 
 
+LISTS = tuple(
+    path.removeprefix("/api/organizations/{org}/")
+    for method, path in ORG_ROUTES
+    if method == "GET" and path.count("{") == 1 and not path.endswith("{org}") and "usage" not in path
+)
+"""What there is to see in an organisation."""
+
+INNER_ROUTES = [route for route in ORG_ROUTES if route[1].count("{") > 1]
+
+
 @pytest.fixture(scope="module")
 def stranger(live: Live) -> Tenant:
     """An owner of another organisation."""
@@ -47,18 +58,26 @@ def victim(live: Live) -> Tenant:
 @pytest.fixture(scope="module")
 def inside(live: Live, victim: Tenant) -> dict[str, str]:
     """The victim's ids, for the parameters of a path."""
-    key_id, _ = live.key(victim)
-    return {"org": victim.organization_id, "key": key_id, "organization": victim.organization_id}
+    own = victim.organization_id
+    return {"org": own, "organization": own, **contents(Lab(live, victim))}
 
 
-@pytest.fixture
-def untouched(live: Live, victim: Tenant) -> Iterator[None]:
-    """The victim's organisation looks the same before and after."""
+@pytest.fixture(scope="module")
+def operator(live: Live) -> str:
+    """The operator's access token."""
+    return live.operator_token()
+
+
+@pytest.fixture(scope="module")
+def untouched(live: Live, victim: Tenant, inside: dict[str, str]) -> Iterator[None]:
+    """The victim's organisation looks the same before all of it and after."""
 
     def look() -> list[Any]:
         org = f"/api/organizations/{victim.organization_id}"
-        names = ("wallet", "projects", "api-keys", "transactions")
-        return [live.call(f"{org}/{name}", victim.token).json() for name in names]
+        found = [live.call(f"{org}/{name}", victim.token).json() for name in LISTS]
+        for item in found[LISTS.index("api-keys")]["items"]:
+            del item["last_used_at"]  # a key that is refused was used all the same
+        return found
 
     before = look()
     yield
@@ -90,10 +109,16 @@ def test_nobody_gets_in_without_credentials(
 
 @pytest.mark.parametrize(("method", "path"), ORG_ROUTES)
 def test_a_stranger_is_told_that_the_organisation_does_not_exist(
-    live: Live, stranger: Tenant, inside: dict[str, str], untouched: None, method: str, path: str
+    live: Live,
+    stranger: Tenant,
+    operator: str,
+    inside: dict[str, str],
+    untouched: None,
+    method: str,
+    path: str,
 ) -> None:
     nowhere = {**inside, "org": str(uuid.uuid4())}
-    for credential in (stranger.token, stranger.api_key, live.operator_token(), live.api_key):
+    for credential in (stranger.token, stranger.api_key, operator, live.api_key):
         theirs = live.call(fill(path, inside), credential, method, json={})
         nobodys = live.call(fill(path, nowhere), credential, method, json={})
         assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
@@ -118,12 +143,26 @@ def test_owners_and_api_keys_are_no_operators(
         assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
 
 
-def test_the_key_of_another_tenant_cannot_be_revoked_under_ones_own_organisation(
+def test_what_is_inside_another_tenant_is_not_found_under_ones_own_organisation(
     live: Live, stranger: Tenant, inside: dict[str, str], untouched: None
 ) -> None:
-    path = f"/api/organizations/{stranger.organization_id}/api-keys/{inside['key']}"
-    response = live.call(path, stranger.token, "DELETE")
-    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert len(INNER_ROUTES) > 25
+    me = live.call("/api/me", stranger.token).json()["id"]
+    bodies: dict[str, dict[str, Any]] = {
+        "PATCH members/{user}": {"role": "guest"},
+        "PATCH projects/{project}/members/{member}": {"role": "viewer"},
+        "POST projects/{project}/members": {"user_id": me, "role": "viewer"},
+        "POST teams/{team}/members": {"user_id": me},
+        "PATCH policies/{policy}": {"mode": "dry_run"},
+    }
+    for method, path in INNER_ROUTES:
+        tail = path.removeprefix("/api/organizations/{org}/")
+        body = bodies.get(f"{method} {tail}", {"name": "mine"} if method in {"PATCH", "PUT"} else {})
+        own = {**inside, "org": stranger.organization_id}
+        theirs = live.call(fill(path, own), stranger.token, method, json=body)
+        assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found"), (method, path, theirs.text)
+        nobodys = live.call(fill(path, {"org": own["org"], "budget": "0"}), stranger.token, method, json=body)
+        assert nobodys.json()["detail"] == theirs.json()["detail"]
 
 
 def test_a_key_cannot_be_made_for_the_project_of_another_tenant(

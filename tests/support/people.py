@@ -100,6 +100,32 @@ class Lab:
         return self.live.call("/api/me", self.owner).json()["id"]
 
 
+def contents(lab: Lab) -> dict[str, str]:
+    """Put one of everything into an organisation and return its id by the name it has in paths."""
+    [member] = lab.staff("member")
+    team, project = lab.team("Contents"), lab.project("Contents")
+    lab.call(lab.owner, "POST", f"/teams/{team}/members", json={"user_id": member.id})
+    part = {"user_id": member.id, "role": "viewer"}
+    ways: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "member": ("POST", f"/projects/{project}/members", part),
+        "key": ("POST", "/api-keys", {"name": "inside", "project_id": project}),
+        "budget": ("POST", "/budgets", {"scope": "organization", "period": "month", "limit": "5"}),
+        "limit": ("PUT", "/rate-limits", {"subject": "project", "subject_id": project, "rpm": 1000}),
+        "policy": ("POST", "/policies", {"kind": "model", "effect": "deny", "models": ["no-such-model"]}),
+    }
+    found = {
+        "user": member.id,
+        "team": team,
+        "project": project,
+        "role": lab.role("Contents", "billing:read"),
+    }
+    for name, (method, path, body) in ways.items():
+        response = lab.call(lab.owner, method, path, json=body)
+        assert response.status_code in {200, 201}, response.text
+        found[name] = str(response.json()["id"])
+    return {**found, "invitation": lab.invite(role="guest")["id"]}
+
+
 def verdict(response: httpx2.Response) -> tuple[int, str]:
     """Return the status and the code of a refusal."""
     return response.status_code, response.json()["code"]
