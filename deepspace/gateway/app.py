@@ -55,7 +55,8 @@ class Gateway:
         self._api: App = management_api(platform.provided)  # pyright: ignore[reportAssignmentType]
         self._static = StaticFiles(platform.settings.web_dist)
         self._metrics = Metrics(lambda: platform.chat.in_flight, platform.policy.admission.decisions)
-        models = Models(platform.authenticator, platform.catalogue, platform.prices)
+        policies = platform.policy.policies
+        models = Models(platform.authenticator, platform.catalogue, platform.prices, policies, platform.clock)
         self._body_limit = platform.settings.max_body_mib * 1024 * 1024
         self._v1: Mapping[str, Mapping[str, App]] = {
             "/v1/chat/completions": {

@@ -74,10 +74,11 @@ def _v1_paths() -> dict[str, Any]:
         ),
         "401": _v1_error("No valid credentials (`unauthorized`)."),
         "402": _v1_error("Not enough money (`insufficient_funds`, `wallet_frozen`)."),
-        "403": _v1_error("Not allowed (`permission_denied`)."),
+        "403": _v1_error("Not allowed (`permission_denied`, `policy_refused`)."),
         "404": _v1_error("No such model or project (`model_not_found`, `not_found`)."),
         "409": _v1_error("The model has no price (`price_missing`)."),
         "413": _v1_error("The body is over the limit (`body_too_large`)."),
+        "429": _v1_error("Too fast (`rate_limited`); `Retry-After` and `RateLimit` say more."),
         "502": _v1_error("The provider's answer is not an answer (`upstream_error`)."),
         "503": _v1_error(
             "No provider, or the books can not be written (`upstream_unavailable`, `ledger_unavailable`)."

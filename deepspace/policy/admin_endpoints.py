@@ -125,6 +125,7 @@ async def change_policy(
     policy: UUID,
     body: schemas.ModeBody,
     request: Request,
+    *,
     _: OnPolicies,
     service: Policies,
     book: PoliciesInForce,
@@ -143,6 +144,7 @@ async def change_policy(
 async def remove_policy(
     policy: UUID,
     request: Request,
+    *,
     _: OnPolicies,
     service: Policies,
     book: PoliciesInForce,

@@ -130,6 +130,7 @@ async def change_policy(
     policy: UUID,
     body: schemas.ModeBody,
     request: Request,
+    *,
     access: Annotated[OrgAccess, Requires("policies:write")],
     service: Policies,
     book: PoliciesInForce,

@@ -48,6 +48,10 @@ class RuleSet:
             raise PolicyRefused(sentence(rule, facts), param="model" if rule.kind == "model" else None)
         return watched(self.enforced, self.dry_run, facts) if self.dry_run else ()
 
+    def permits(self, model: str, client_ip: str, at: datetime) -> bool:
+        """Tell whether `hold` would let a call pass."""
+        return refusing(self.enforced, Facts(model, address_of(client_ip), at)) is None
+
 
 class PolicyBook:
     """Each organisation's rules, remembered for a second: a change is seen everywhere within it."""

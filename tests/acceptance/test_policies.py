@@ -64,6 +64,8 @@ def test_a_rule_on_models_holds_within_a_second_on_every_process(
     refused = behind.chat(tenant.api_key, "fake-no-usage")
     assert refusal(refused) == (403, "policy_refused")
     assert refused.json()["error"]["param"] == "model"
+    listed = behind.http.get("/v1/models", headers=as_(tenant.api_key)).json()["data"]
+    assert {model["id"] for model in listed} == {"fake-echo", "fake-error-event", "fake-cached"}
     make(live, tenant, kind="model", effect="deny", models=["fake-cached"])
     assert refusal(behind.chat(tenant.api_key, "fake-cached")) == (403, "policy_refused")
     assert behind.chat(live.api_key, "fake-no-usage").status_code == 200  # another organisation

@@ -8,8 +8,10 @@ from deepspace.accounts.authenticator import Authenticator
 from deepspace.billing.rates import Price
 from deepspace.billing.service import PriceBook
 from deepspace.gateway.asgi import Receive, Scope, Send, header, send_json
+from deepspace.kit.clock import Clock
 from deepspace.kit.money import decimal_from_nano
 from deepspace.kit.web import bearer
+from deepspace.policy.policies import PolicyBook
 from deepspace.upstream.catalogue import Catalogue, Route
 from deepspace.upstream.errors import ModelNotFound
 
@@ -19,22 +21,32 @@ _PREFIX = "/v1/models/"
 class Models:
     """The endpoint: the list, and one model by `/v1/models/{id}`."""
 
-    def __init__(self, authenticator: Authenticator, catalogue: Catalogue, prices: PriceBook) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        catalogue: Catalogue,
+        prices: PriceBook,
+        policies: PolicyBook,
+        clock: Clock,
+    ) -> None:
         """Read from these."""
         self._authenticator = authenticator
         self._catalogue = catalogue
         self._prices = prices
+        self._policies = policies
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the models the caller may use."""
         credential = bearer(lambda name: header(scope, name.encode()))
         principal = await self._authenticator.principal(credential, "models", scope["state"]["client_ip"])
-        _, _ = await self._authenticator.project_for(principal, header(scope, b"x-deepspace-project"))
+        org_id, _ = await self._authenticator.project_for(principal, header(scope, b"x-deepspace-project"))
         allowed = principal.key.scopes.models if principal.key is not None else None
+        rules, now = await self._policies.of(org_id), self._clock.now()
         models = {
             name: routes
             for name, routes in (await self._catalogue.models()).items()
-            if allowed is None or name in allowed
+            if (allowed is None or name in allowed) and rules.permits(name, scope["state"]["client_ip"], now)
         }
         path: str = scope["path"]
         if path.startswith(_PREFIX):

@@ -53,8 +53,32 @@ export interface paths {
         /**
          * Sign in with e-mail and password
          * @description Open a session: an access token in the body, a refresh token in a cookie.
+         *
+         *     401 `second_factor_required` if the account has a second factor: `errors[0].challenge` goes to
+         *     `/api/auth/login/second-factor` with the code. 429 `too_many_attempts` says in Retry-After how long to
+         *     wait.
          */
         post: operations["login_api_auth_login_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/login/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish a sign-in with a code
+         * @description Open the session with a code of the authenticator app, or a recovery code, which then is used up.
+         */
+        post: operations["login_second_factor_api_auth_login_second_factor_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -101,6 +125,295 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * My sessions
+         * @description List the sign-ins that have not ended, the one used last first. There is one page.
+         */
+        get: operations["my_sessions_api_me_sessions_get"];
+        put?: never;
+        post?: never;
+        /**
+         * End my other sessions
+         * @description End every session but the one of this request.
+         */
+        delete: operations["end_other_sessions_api_me_sessions_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one of my sessions
+         * @description End a session: its access token is refused at once here, within a second elsewhere.
+         */
+        delete: operations["end_session_api_me_sessions__session__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sign-in providers
+         * @description List the providers an operator has set up.
+         */
+        get: operations["providers_api_auth_oidc_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/oidc/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Go to a sign-in provider
+         * @description Send the browser to the provider. It comes back to `…/callback`.
+         */
+        get: operations["depart_api_auth_oidc__provider__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/oidc/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from a sign-in provider
+         * @description Sign in whom the provider names, and go to the web app: `/`, or `/login#challenge=…` if a second
+         *     factor is needed, or `/login#error=<code>`.
+         */
+        get: operations["come_back_api_auth_oidc__provider__callback_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Providers connected to my account
+         * @description List them, oldest first.
+         */
+        get: operations["identities_api_me_identities_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/identities/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Connect a provider to my account
+         * @description Return where to send the browser; whoever signs in there opens this account from then on. The
+         *     password is needed.
+         */
+        post: operations["connect_api_me_identities__provider__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/identities/{identity}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Disconnect a provider
+         * @description Let it open the account no more; 409 if it is the only way in.
+         */
+        delete: operations["disconnect_api_me_identities__identity__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who may register
+         * @description Return whether one registers freely, with an invitation, or not at all.
+         */
+        get: operations["registration_mode_api_auth_registration_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register
+         * @description Make an account and sign in to it. A mail asks to confirm the address; until then `/api/me` says
+         *     `email_verified: false`.
+         */
+        post: operations["register_api_auth_register_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password/change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change my password
+         * @description Set a new password; the current one is needed. Every other session ends.
+         */
+        post: operations["change_password_api_auth_password_change_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a new password
+         * @description Send a link if the address has an account. The answer is the same, and as quick, if it has none: the
+         *     address is looked up after it was given.
+         */
+        post: operations["forgot_password_api_auth_password_forgot_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set a new password by a link
+         * @description Set a password with the token of a mailed link, which works once, for 30 minutes. Every session
+         *     ends.
+         */
+        post: operations["reset_password_api_auth_password_reset_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/email/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm an e-mail address by a link
+         * @description Take the token of a mailed link: the address is proved, or becomes the account's new one.
+         */
+        post: operations["confirm_email_api_auth_email_confirm_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me": {
         parameters: {
             query?: never;
@@ -115,6 +428,161 @@ export interface paths {
         get: operations["me_api_me_get"];
         put?: never;
         post?: never;
+        /**
+         * Delete my account
+         * @description Delete the account for good; the password is needed. Books keep its id and nothing else of it. 409
+         *     `ownership_first` for the only owner of an organisation with other members.
+         */
+        delete: operations["delete_me_api_me_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change my profile
+         * @description Change name or language; what is left out stays.
+         */
+        patch: operations["update_me_api_me_patch"];
+        trace?: never;
+    };
+    "/api/me/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change my e-mail address
+         * @description Send a link to the new address; opening it makes the change. The old address gets a notice. The
+         *     password is needed.
+         */
+        post: operations["change_email_api_me_email_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/email/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the confirmation of my address again
+         * @description Send a new link; the earlier one ends. 409 if the address is confirmed.
+         */
+        post: operations["resend_verification_api_me_email_verification_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What would go with my account
+         * @description Look ahead; nothing changes. `hand_over_first` marks organisations that need another owner first.
+         */
+        get: operations["deletion_outlook_api_me_deletion_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * My second factor
+         * @description Return whether it is on, and how many recovery codes are left.
+         */
+        get: operations["second_factor_api_me_second_factor_get"];
+        put?: never;
+        /**
+         * Set up an authenticator app
+         * @description Return a secret for the app. Nothing is on before `…/confirm` gets a first code. The password is
+         *     needed, or a stolen access token could lock its owner out.
+         */
+        post: operations["enrol_api_me_second_factor_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/second-factor/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn the second factor on
+         * @description Give a first code of the app. The answer has the recovery codes, this one time.
+         */
+        post: operations["confirm_api_me_second_factor_confirm_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/second-factor/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make new recovery codes
+         * @description Make new recovery codes; the old ones end. Password and code are needed.
+         */
+        post: operations["renew_codes_api_me_second_factor_recovery_codes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/second-factor/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn the second factor off
+         * @description Take the second factor away; password and code (or a recovery code) are needed.
+         */
+        post: operations["disable_api_me_second_factor_disable_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -134,11 +602,151 @@ export interface paths {
          */
         get: operations["organizations_api_organizations_get"];
         put?: never;
+        /**
+         * Make an organisation
+         * @description Make an organisation with the caller as its owner, a default project and an empty wallet.
+         *
+         *     For people in a session; where DEEPSPACE_REGISTRATION is `closed`, for operators only.
+         */
+        post: operations["found_api_organizations_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An organisation
+         * @description Return an organisation with the projects the caller has a part in.
+         */
+        get: operations["organization_api_organizations__org__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an organisation
+         * @description Delete an organisation: members, teams, roles, invitations, budgets and every API key end. The books
+         *     stay for the platform's operators. Refused (409) while calls are under way, or money is left.
+         */
+        delete: operations["delete_api_organizations__org__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename an organisation
+         * @description Give an organisation another name.
+         */
+        patch: operations["rename_api_organizations__org__patch"];
+        trace?: never;
+    };
+    "/api/organizations/{org}/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What deleting an organisation would do
+         * @description Count what would go and what would stay, and say what stands in the way. Nothing changes.
+         */
+        get: operations["deletion_api_organizations__org__deletion_get"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Leave an organisation
+         * @description End one's own membership and one's API keys there. The last owner cannot leave (409).
+         */
+        post: operations["leave_api_organizations__org__leave_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/transfer-ownership": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand an organisation over
+         * @description Make another member the owner; the caller becomes an admin. Owners only.
+         */
+        post: operations["transfer_api_organizations__org__transfer_ownership_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Members of an organisation
+         * @description List members with their roles and teams, newest first.
+         */
+        get: operations["members_api_organizations__org__members_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a member
+         * @description End a membership, with the person's teams, project roles and API keys in this organisation.
+         */
+        delete: operations["remove_api_organizations__org__members__user__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Give a member another role
+         * @description Give a member another role. The caller must hold all that the old and the new role give; owners are
+         *     made and unmade by owners, and one always stays (409).
+         */
+        patch: operations["set_role_api_organizations__org__members__user__patch"];
         trace?: never;
     };
     "/api/organizations/{org}/projects": {
@@ -150,15 +758,422 @@ export interface paths {
         };
         /**
          * Projects of an organisation
-         * @description List the projects that are not archived.
+         * @description List the projects the caller has a part in: the default one, then the oldest first.
          */
         get: operations["projects_api_organizations__org__projects_get"];
         put?: never;
         /**
          * Create a project
-         * @description Create a project.
+         * @description Create a project. Who makes one for members only is its manager.
          */
         post: operations["create_project_api_organizations__org__projects_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/projects/{project}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A project
+         * @description Return a project. One for members only is not there for others: 404.
+         */
+        get: operations["project_api_organizations__org__projects__project__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a project
+         * @description Give a project another name, open it to the organisation, or close it to all but its members.
+         */
+        patch: operations["change_project_api_organizations__org__projects__project__patch"];
+        trace?: never;
+    };
+    "/api/organizations/{org}/projects/{project}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Archive a project
+         * @description Let a project rest: no calls in it, and its API keys stop working. Not the default project (409).
+         */
+        post: operations["archive_api_organizations__org__projects__project__archive_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/projects/{project}/unarchive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a project back into use
+         * @description Take an archived project back into use; its API keys work again.
+         */
+        post: operations["unarchive_api_organizations__org__projects__project__unarchive_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/projects/{project}/make-default": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a project the default
+         * @description Make a project the one that is meant when a call names none. Needs `projects:write` in the whole
+         *     organisation.
+         */
+        post: operations["make_default_api_organizations__org__projects__project__make_default_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/projects/{project}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Members of a project
+         * @description List the people and teams with a role in a project.
+         */
+        get: operations["project_members_api_organizations__org__projects__project__members_get"];
+        put?: never;
+        /**
+         * Give somebody a role in a project
+         * @description Give a member or a team of the organisation a role in a project.
+         */
+        post: operations["add_project_member_api_organizations__org__projects__project__members_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/projects/{project}/members/{member}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a role in a project
+         * @description End somebody's role in a project.
+         */
+        delete: operations["remove_project_member_api_organizations__org__projects__project__members__member__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a role in a project
+         * @description Give a project member another role.
+         */
+        patch: operations["set_project_role_api_organizations__org__projects__project__members__member__patch"];
+        trace?: never;
+    };
+    "/api/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The permission vocabulary
+         * @description List every permission with its meaning, and what the built-in roles hold.
+         */
+        get: operations["vocabulary_api_permissions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Roles of an organisation's own
+         * @description List the roles made here; the built-in ones are in GET /api/permissions.
+         */
+        get: operations["roles_api_organizations__org__roles_get"];
+        put?: never;
+        /**
+         * Make a role
+         * @description Make a role of permissions that the caller holds.
+         */
+        post: operations["make_role_api_organizations__org__roles_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/roles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A role of an organisation's own
+         * @description Return a role.
+         */
+        get: operations["role_api_organizations__org__roles__role__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a role
+         * @description Delete a role that no member has and no open invitation gives (409 else).
+         */
+        delete: operations["remove_role_api_organizations__org__roles__role__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a role
+         * @description Change a role for everybody who has it. The caller holds what it gave and what it will give.
+         */
+        patch: operations["change_role_api_organizations__org__roles__role__patch"];
+        trace?: never;
+    };
+    "/api/organizations/{org}/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Teams of an organisation
+         * @description List the teams.
+         */
+        get: operations["teams_api_organizations__org__teams_get"];
+        put?: never;
+        /**
+         * Make a team
+         * @description Make a team.
+         */
+        post: operations["make_team_api_organizations__org__teams_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/teams/{team}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A team
+         * @description Return a team.
+         */
+        get: operations["team_api_organizations__org__teams__team__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a team
+         * @description Delete a team; its members lose what they had in projects through it.
+         */
+        delete: operations["remove_team_api_organizations__org__teams__team__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a team
+         * @description Give a team another name.
+         */
+        patch: operations["rename_team_api_organizations__org__teams__team__patch"];
+        trace?: never;
+    };
+    "/api/organizations/{org}/teams/{team}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Members of a team
+         * @description List who is in a team.
+         */
+        get: operations["team_members_api_organizations__org__teams__team__members_get"];
+        put?: never;
+        /**
+         * Put somebody into a team
+         * @description Put a member of the organisation into a team. The caller holds all that the team has in projects.
+         */
+        post: operations["add_team_member_api_organizations__org__teams__team__members_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/teams/{team}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take somebody out of a team
+         * @description Take somebody out of a team.
+         */
+        delete: operations["remove_team_member_api_organizations__org__teams__team__members__user__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Invitations of an organisation
+         * @description List invitations, newest first, without their tokens.
+         */
+        get: operations["invitations_api_organizations__org__invitations_get"];
+        put?: never;
+        /**
+         * Invite somebody
+         * @description Make an invitation for one person. `token` and `url` are in this answer and nowhere else; if an address
+         *     is named, a mail with the link goes to it, and nobody else may accept.
+         */
+        post: operations["invite_api_organizations__org__invitations_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/invitations/{invitation}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an invitation again
+         * @description Give an invitation a new token and its whole time again. The old token ends.
+         */
+        post: operations["resend_api_organizations__org__invitations__invitation__resend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/invitations/{invitation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take an invitation back
+         * @description Take an invitation back; one that was accepted is a 410.
+         */
+        delete: operations["revoke_api_organizations__org__invitations__invitation__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/invitations/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an invitation is for
+         * @description Show who holds an invitation's token what it is for. Unknown tokens are a 404; used, expired and
+         *     revoked ones a 410 that says which.
+         */
+        get: operations["preview_api_invitations__token__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/invitations/{token}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept an invitation
+         * @description Become a member. For people in a session; an invitation is good once, for one person.
+         */
+        post: operations["accept_api_invitations__token__accept_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -587,6 +1602,320 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/reconciliation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * State of the books
+         * @description Check every invariant and recompute the newest costs, now. The worker does so every minute.
+         */
+        get: operations["books_api_admin_reconciliation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/reconciliation/provider-checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checks against the providers' counts
+         * @description List findings, newest first.
+         */
+        get: operations["provider_checks_api_admin_reconciliation_provider_checks_get"];
+        put?: never;
+        /**
+         * Check a period against a provider
+         * @description Ask the channel's provider what it counted, and keep the finding beside ours.
+         */
+        post: operations["check_provider_api_admin_reconciliation_provider_checks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/rate-limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rate limits of an organisation
+         * @description List the limits the organisation has set for itself. What operators have set binds it too.
+         */
+        get: operations["limits_api_organizations__org__rate_limits_get"];
+        /**
+         * Set a rate limit
+         * @description Limit a key, user, project or model, each of a kind, or the whole organisation. In force within a
+         *     second.
+         */
+        put: operations["put_limit_api_organizations__org__rate_limits_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/rate-limits/{limit}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a rate limit
+         * @description Remove a limit; calls under way are not touched.
+         */
+        delete: operations["remove_limit_api_organizations__org__rate_limits__limit__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Access rules of an organisation
+         * @description List the rules the organisation has set for itself. What operators have set binds it too.
+         */
+        get: operations["policies_api_organizations__org__policies_get"];
+        put?: never;
+        /**
+         * Make an access rule
+         * @description Make a rule on models, addresses or times. In force within a second.
+         */
+        post: operations["add_policy_api_organizations__org__policies_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/policies/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try an access rule on the last 24 hours
+         * @description Tell which of the calls that were let through the rule would have refused. Nothing is changed.
+         */
+        post: operations["try_policy_api_organizations__org__policies_dry_run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organizations/{org}/policies/{policy}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove an access rule
+         * @description Remove a rule.
+         */
+        delete: operations["remove_policy_api_organizations__org__policies__policy__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Enforce an access rule, or only watch it
+         * @description Change a rule's mode.
+         */
+        patch: operations["change_policy_api_organizations__org__policies__policy__patch"];
+        trace?: never;
+    };
+    "/api/admin/rate-limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rate limits
+         * @description List the operators' limits, or those an organisation has set for itself.
+         */
+        get: operations["limits_api_admin_rate_limits_get"];
+        /**
+         * Set a rate limit
+         * @description Set a limit that binds everybody, or one of an organisation's own.
+         */
+        put: operations["put_limit_api_admin_rate_limits_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/rate-limits/{limit}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a rate limit
+         * @description Remove one of the operators' limits, or of an organisation's own.
+         */
+        delete: operations["remove_limit_api_admin_rate_limits__limit__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Access rules
+         * @description List the operators' rules, or those an organisation has set for itself.
+         */
+        get: operations["policies_api_admin_policies_get"];
+        put?: never;
+        /**
+         * Make an access rule
+         * @description Make a rule that binds everybody. One on addresses also guards the management API, except from the
+         *     loopback.
+         */
+        post: operations["add_policy_api_admin_policies_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/policies/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try an access rule on the last 24 hours
+         * @description Tell which of every organisation's calls the rule would have refused. Nothing is changed.
+         */
+        post: operations["try_policy_api_admin_policies_dry_run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/policies/{policy}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove an access rule
+         * @description Remove one of the operators' rules, or of an organisation's own: one that locks its members out.
+         */
+        delete: operations["remove_policy_api_admin_policies__policy__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Enforce an access rule, or only watch it
+         * @description Change a rule's mode.
+         */
+        patch: operations["change_policy_api_admin_policies__policy__patch"];
+        trace?: never;
+    };
+    "/api/admin/ip-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Address rules
+         * @description List the operators' rules on addresses.
+         */
+        get: operations["ip_rules_api_admin_ip_rules_get"];
+        put?: never;
+        /**
+         * Make an address rule
+         * @description Make a rule on addresses that binds everybody: as a policy of the kind `ip`.
+         */
+        post: operations["add_ip_rule_api_admin_ip_rules_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/ip-rules/{policy}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove an address rule
+         * @description Remove one of the operators' rules on addresses.
+         */
+        delete: operations["remove_ip_rule_api_admin_ip_rules__policy__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/channels": {
         parameters: {
             query?: never;
@@ -656,6 +1985,37 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcceptedView
+         * @description Where somebody is a member now.
+         */
+        AcceptedView: {
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+        };
+        /**
+         * BooksView
+         * @description The state of the books, seen just now.
+         */
+        BooksView: {
+            /** Ok */
+            ok: boolean;
+            /** Invariants */
+            invariants: components["schemas"]["InvariantView"][];
+            /**
+             * Recomputed Calls
+             * @description How many of the newest calls were recomputed.
+             */
+            recomputed_calls: number;
+            /**
+             * Wrong Costs
+             * @description Calls among them whose cost is not tokens × price.
+             */
+            wrong_costs: string[];
+        };
+        /**
          * BudgetBody
          * @description A budget to set. One exists for each scope and period; setting it again changes its limit.
          */
@@ -708,6 +2068,29 @@ export interface components {
             remaining: string;
         };
         /**
+         * ChangeEmailBody
+         * @description A new address for an account.
+         */
+        ChangeEmailBody: {
+            /** Email */
+            email: string;
+            /** Password */
+            password?: string | null;
+        };
+        /**
+         * ChangePasswordBody
+         * @description A new password in place of the current one.
+         */
+        ChangePasswordBody: {
+            /**
+             * Current Password
+             * @description Left out by an account without a password, within ten minutes of its sign-in.
+             */
+            current_password?: string | null;
+            /** New Password */
+            new_password: string;
+        };
+        /**
          * ChannelBody
          * @description A channel to create.
          * @example {
@@ -736,6 +2119,11 @@ export interface components {
             base_url: string;
             /** Api Key */
             api_key?: string | null;
+            /**
+             * Usage Key
+             * @description A credential that may read the provider's usage report, to check the books against.
+             */
+            usage_key?: string | null;
             /** Models */
             models: components["schemas"]["ModelBody"][];
             /**
@@ -820,6 +2208,8 @@ export interface components {
             base_url: string;
             /** Has Api Key */
             has_api_key: boolean;
+            /** Has Usage Key */
+            has_usage_key: boolean;
             /** Models */
             models: components["schemas"]["ChannelModelView"][];
             /** Priority */
@@ -835,6 +2225,154 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+        };
+        /**
+         * CodeBody
+         * @description A code of the authenticator app.
+         */
+        CodeBody: {
+            /**
+             * Code
+             * @description Six digits, or a recovery code.
+             */
+            code: string;
+        };
+        /**
+         * ConfirmEmailBody
+         * @description The token of a link in a mail.
+         */
+        ConfirmEmailBody: {
+            /** Token */
+            token: string;
+        };
+        /**
+         * CountView
+         * @description What one side counted.
+         */
+        CountView: {
+            /** Requests */
+            requests: number;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+            /** Models */
+            models: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+        };
+        /**
+         * DeletionOrganizationView
+         * @description What becomes of an organisation.
+         */
+        DeletionOrganizationView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Fate
+             * @enum {string}
+             */
+            fate: "leave" | "close" | "hand_over_first";
+        };
+        /**
+         * DepartureView
+         * @description Where to send the browser.
+         */
+        DepartureView: {
+            /** Authorization Url */
+            authorization_url: string;
+        };
+        /**
+         * DryRunExample
+         * @description Calls of one minute that would have been refused, with the trace of one of them.
+         */
+        DryRunExample: {
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /**
+             * Minute
+             * Format: date-time
+             */
+            minute: string;
+            /** Calls */
+            calls: number;
+            /** Trace Id */
+            trace_id: string | null;
+            /** Model */
+            model: string | null;
+            /** Client Ip */
+            client_ip: string | null;
+            /** User Id */
+            user_id: string | null;
+            /** Api Key Id */
+            api_key_id: string | null;
+        };
+        /**
+         * DryRunView
+         * @description What a rule would have refused of the calls that were let through in the last 24 hours.
+         */
+        DryRunView: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Calls
+             * @description How many calls were looked at.
+             */
+            calls: number;
+            /**
+             * Refused
+             * @description How many of them the rule would have refused.
+             */
+            refused: number;
+            /**
+             * Not Judged
+             * @description Calls whose address was not recorded, for a rule on addresses.
+             */
+            not_judged: number;
+            /**
+             * Truncated
+             * @description There were too many calls; the oldest were not looked at.
+             */
+            truncated: boolean;
+            /** By Model */
+            by_model: components["schemas"]["Share"][];
+            /** By User */
+            by_user: components["schemas"]["Share"][];
+            /** By Api Key */
+            by_api_key: components["schemas"]["Share"][];
+            /** By Client Ip */
+            by_client_ip: components["schemas"]["Share"][];
+            /** Examples */
+            examples: components["schemas"]["DryRunExample"][];
+        };
+        /**
+         * EnrolmentView
+         * @description A secret for an authenticator app.
+         */
+        EnrolmentView: {
+            /**
+             * Secret
+             * @description Base32, to be typed in.
+             */
+            secret: string;
+            /**
+             * Otpauth Uri
+             * @description The same as an address, to be shown as a QR code.
+             */
+            otpauth_uri: string;
         };
         /**
          * EntryView
@@ -871,6 +2409,172 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+        };
+        /**
+         * FactorView
+         * @description The state of the second factor.
+         */
+        FactorView: {
+            /** Enabled */
+            enabled: boolean;
+            /** Recovery Codes Left */
+            recovery_codes_left: number;
+        };
+        /**
+         * ForgotBody
+         * @description An account whose password is forgotten.
+         */
+        ForgotBody: {
+            /** Email */
+            email: string;
+        };
+        /**
+         * IdentitiesView
+         * @description All of them.
+         */
+        IdentitiesView: {
+            /** Items */
+            items: components["schemas"]["IdentityView"][];
+        };
+        /**
+         * IdentityView
+         * @description An account at a provider that opens this account.
+         */
+        IdentityView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Provider */
+            provider: string;
+            /** Email */
+            email: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             */
+            last_used_at: string;
+        };
+        /**
+         * InvariantView
+         * @description One invariant of the books.
+         */
+        InvariantView: {
+            /** Name */
+            name: string;
+            /** Text */
+            text: string;
+            /**
+             * Rows
+             * @description How many rows break it; 0 when all is well.
+             */
+            rows: number;
+        };
+        /**
+         * InvitationPreview
+         * @description What somebody sees who holds an invitation's token.
+         */
+        InvitationPreview: {
+            /** Organization Name */
+            organization_name: string;
+            /** Role */
+            role: string;
+            /** Inviter */
+            inviter: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * For Email
+             * @description Whether only the invited e-mail address may accept.
+             */
+            for_email: boolean;
+        };
+        /**
+         * InvitationView
+         * @description An invitation without its token.
+         */
+        InvitationView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Email */
+            email: string | null;
+            /** Role */
+            role: string;
+            /** Role Id */
+            role_id: string | null;
+            /** Role Name */
+            role_name: string | null;
+            /** Team Id */
+            team_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Project Role */
+            project_role: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "accepted" | "revoked" | "expired";
+            /**
+             * Inviter
+             * @description Name of who made it.
+             */
+            inviter: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Accepted By */
+            accepted_by: string | null;
+        };
+        /**
+         * IpRuleBody
+         * @description A rule on addresses.
+         */
+        IpRuleBody: {
+            /**
+             * Effect
+             * @description `allow`: of this kind nothing else passes. `deny`: this does not pass.
+             * @enum {string}
+             */
+            effect: "allow" | "deny";
+            /**
+             * Mode
+             * @description `dry_run`: only noted in the trace of a call.
+             * @default enforce
+             * @enum {string}
+             */
+            mode: "enforce" | "dry_run";
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "ip";
+            /** Cidrs */
+            cidrs: string[];
         };
         /**
          * KeyChangeBody
@@ -954,6 +2658,84 @@ export interface components {
             previous_expires_at: string | null;
         };
         /**
+         * LimitBody
+         * @description What a subject is limited to. It replaces what was set for it.
+         * @example {
+         *       "parallel": 4,
+         *       "rpm": 60,
+         *       "subject": "api_key",
+         *       "tpm": 100000
+         *     }
+         */
+        LimitBody: {
+            /**
+             * Subject
+             * @enum {string}
+             */
+            subject: "api_key" | "user" | "project" | "organization" | "model";
+            /**
+             * Subject Id
+             * @description Leave out for each subject of that kind.
+             */
+            subject_id?: string | null;
+            /**
+             * Model
+             * @description For the subject `model`; leave out for each model.
+             */
+            model?: string | null;
+            /**
+             * Rpm
+             * @description Requests a minute.
+             */
+            rpm?: number | null;
+            /**
+             * Tpm
+             * @description Tokens a minute, input and output together.
+             */
+            tpm?: number | null;
+            /**
+             * Parallel
+             * @description Calls at the same time.
+             */
+            parallel?: number | null;
+        };
+        /**
+         * LimitView
+         * @description A rate limit. Without subject_id and model it is each subject's of that kind.
+         */
+        LimitView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * @description null: set by operators, for every organisation.
+             */
+            organization_id: string | null;
+            /**
+             * Subject
+             * @enum {string}
+             */
+            subject: "api_key" | "user" | "project" | "organization" | "model";
+            /** Subject Id */
+            subject_id: string | null;
+            /** Model */
+            model: string | null;
+            /** Rpm */
+            rpm: number | null;
+            /** Tpm */
+            tpm: number | null;
+            /** Parallel */
+            parallel: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * LoginBody
          * @description Credentials of a person.
          * @example {
@@ -983,8 +2765,75 @@ export interface components {
             name: string;
             /** Is Operator */
             is_operator: boolean;
+            /** Email Verified */
+            email_verified: boolean;
+            /** Locale */
+            locale: string;
+            /**
+             * Has Password
+             * @description False for who signs in with a provider only.
+             */
+            has_password: boolean;
             /** Organizations */
             organizations: components["schemas"]["OrganizationView"][];
+        };
+        /**
+         * MemberBody
+         * @description A member's new role: a built-in one, or one of the organisation's own.
+         * @example {
+         *       "role": "admin"
+         *     }
+         */
+        MemberBody: {
+            /** Role */
+            role?: ("owner" | "admin" | "member" | "guest") | null;
+            /** Role Id */
+            role_id?: string | null;
+        };
+        /**
+         * MemberView
+         * @description A member of an organisation.
+         */
+        MemberView: {
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @description owner, admin, member, guest, or custom.
+             */
+            role: string;
+            /** Role Id */
+            role_id: string | null;
+            /**
+             * Role Name
+             * @description The name of a role of the organisation's own.
+             */
+            role_name: string | null;
+            /** Teams */
+            teams: components["schemas"]["TeamRef"][];
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+        };
+        /**
+         * ModeBody
+         * @description Enforce a rule, or only watch it.
+         */
+        ModeBody: {
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "enforce" | "dry_run";
         };
         /**
          * ModelBody
@@ -1005,6 +2854,119 @@ export interface components {
             context_length?: number | null;
             /** Max Output Tokens */
             max_output_tokens?: number | null;
+        };
+        /**
+         * ModelRuleBody
+         * @description A rule on models.
+         */
+        ModelRuleBody: {
+            /**
+             * Effect
+             * @description `allow`: of this kind nothing else passes. `deny`: this does not pass.
+             * @enum {string}
+             */
+            effect: "allow" | "deny";
+            /**
+             * Mode
+             * @description `dry_run`: only noted in the trace of a call.
+             * @default enforce
+             * @enum {string}
+             */
+            mode: "enforce" | "dry_run";
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "model";
+            /**
+             * Models
+             * @description Names; one that ends in * stands for all that begin so.
+             */
+            models: string[];
+        };
+        /**
+         * NewInvitationBody
+         * @description Somebody to invite: with `email` only that address may accept, and a mail is sent to it.
+         * @example {
+         *       "email": "ada@example.org",
+         *       "expires_in_days": 7,
+         *       "role": "member"
+         *     }
+         */
+        NewInvitationBody: {
+            /** Email */
+            email?: string | null;
+            /** Role */
+            role?: ("admin" | "member" | "guest") | null;
+            /** Role Id */
+            role_id?: string | null;
+            /** Team Id */
+            team_id?: string | null;
+            /** Project Id */
+            project_id?: string | null;
+            /** Project Role */
+            project_role?: ("manager" | "member" | "viewer") | null;
+            /**
+             * Expires In Days
+             * @default 7
+             */
+            expires_in_days: number;
+        };
+        /**
+         * NewInvitationView
+         * @description An invitation just made: `token` and `url` are shown this once.
+         */
+        NewInvitationView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Email */
+            email: string | null;
+            /** Role */
+            role: string;
+            /** Role Id */
+            role_id: string | null;
+            /** Role Name */
+            role_name: string | null;
+            /** Team Id */
+            team_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Project Role */
+            project_role: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "accepted" | "revoked" | "expired";
+            /**
+             * Inviter
+             * @description Name of who made it.
+             */
+            inviter: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Accepted By */
+            accepted_by: string | null;
+            /** Token */
+            token: string;
+            /** Url */
+            url: string;
         };
         /**
          * NewKeyBody
@@ -1095,10 +3057,84 @@ export interface components {
             secret: string;
         };
         /**
+         * NewOwnerBody
+         * @description Who becomes the owner.
+         */
+        NewOwnerBody: {
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+        };
+        /**
          * NewProjectBody
          * @description A project to create.
+         * @example {
+         *       "access": "organization",
+         *       "name": "Folding"
+         *     }
          */
         NewProjectBody: {
+            /** Name */
+            name: string;
+            /**
+             * Access
+             * @default organization
+             * @enum {string}
+             */
+            access: "organization" | "members";
+        };
+        /**
+         * NewProjectMemberBody
+         * @description A member or a team of the organisation, and their role in the project.
+         */
+        NewProjectMemberBody: {
+            /** User Id */
+            user_id?: string | null;
+            /** Team Id */
+            team_id?: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "manager" | "member" | "viewer";
+        };
+        /**
+         * NewRoleBody
+         * @description A role to make. `organization:read` is always part of it.
+         * @example {
+         *       "name": "Bookkeeper",
+         *       "permissions": [
+         *         "billing:read",
+         *         "billing:write"
+         *       ]
+         *     }
+         */
+        NewRoleBody: {
+            /** Name */
+            name: string;
+            /** Permissions */
+            permissions: string[];
+        };
+        /**
+         * ObstacleView
+         * @description Why a deletion would be refused now.
+         */
+        ObstacleView: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * OrganizationBody
+         * @description An organisation to make, or its new name.
+         * @example {
+         *       "name": "Protein lab"
+         *     }
+         */
+        OrganizationBody: {
             /** Name */
             name: string;
         };
@@ -1114,8 +3150,16 @@ export interface components {
             id: string;
             /** Name */
             name: string;
-            /** Role */
+            /**
+             * Role
+             * @description owner, admin, member, guest, or custom; `key` for an API key.
+             */
             role: string;
+            /**
+             * Permissions
+             * @description What the caller may do in the whole organisation.
+             */
+            permissions: string[];
             /** Currency */
             currency: string;
             /** Projects */
@@ -1151,10 +3195,40 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[InvitationView] */
+        Page_InvitationView_: {
+            /** Items */
+            items: components["schemas"]["InvitationView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
         /** Page[KeyView] */
         Page_KeyView_: {
             /** Items */
             items: components["schemas"]["KeyView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[LimitView] */
+        Page_LimitView_: {
+            /** Items */
+            items: components["schemas"]["LimitView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[MemberView] */
+        Page_MemberView_: {
+            /** Items */
+            items: components["schemas"]["MemberView"][];
             /**
              * Next Cursor
              * @description Give it as `cursor` for the next page; null at the end.
@@ -1181,10 +3255,80 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[ProjectMemberView] */
+        Page_ProjectMemberView_: {
+            /** Items */
+            items: components["schemas"]["ProjectMemberView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
         /** Page[ProjectView] */
         Page_ProjectView_: {
             /** Items */
             items: components["schemas"]["ProjectView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[ProviderCheckView] */
+        Page_ProviderCheckView_: {
+            /** Items */
+            items: components["schemas"]["ProviderCheckView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[RoleView] */
+        Page_RoleView_: {
+            /** Items */
+            items: components["schemas"]["RoleView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[RuleView] */
+        Page_RuleView_: {
+            /** Items */
+            items: components["schemas"]["RuleView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[SessionView] */
+        Page_SessionView_: {
+            /** Items */
+            items: components["schemas"]["SessionView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[TeamMemberView] */
+        Page_TeamMemberView_: {
+            /** Items */
+            items: components["schemas"]["TeamMemberView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[TeamView] */
+        Page_TeamView_: {
+            /** Items */
+            items: components["schemas"]["TeamView"][];
             /**
              * Next Cursor
              * @description Give it as `cursor` for the next page; null at the end.
@@ -1210,6 +3354,37 @@ export interface components {
              * @description Give it as `cursor` for the next page; null at the end.
              */
             next_cursor: string | null;
+        };
+        /**
+         * PasswordAndCodeBody
+         * @description The password, again, and a code of the second factor.
+         */
+        PasswordAndCodeBody: {
+            /** Password */
+            password?: string | null;
+            /**
+             * Code
+             * @description Six digits, or a recovery code.
+             */
+            code: string;
+        };
+        /**
+         * PasswordBody
+         * @description The password, again; left out by an account without one, within ten minutes of its sign-in.
+         */
+        PasswordBody: {
+            /** Password */
+            password?: string | null;
+        };
+        /**
+         * PermissionView
+         * @description A word of the vocabulary.
+         */
+        PermissionView: {
+            /** Name */
+            name: string;
+            /** Meaning */
+            meaning: string;
         };
         /**
          * PriceBody
@@ -1332,8 +3507,68 @@ export interface components {
             ends_at: string | null;
         };
         /**
+         * ProfileBody
+         * @description What changes; what is left out stays.
+         */
+        ProfileBody: {
+            /** Name */
+            name?: string | null;
+            /** Locale */
+            locale?: ("en-US" | "zh-CN") | null;
+        };
+        /**
+         * ProjectBody
+         * @description Changes of a project; what is left out stays.
+         */
+        ProjectBody: {
+            /** Name */
+            name?: string | null;
+            /** Access */
+            access?: ("organization" | "members") | null;
+        };
+        /**
+         * ProjectMemberBody
+         * @description Another role in the project.
+         */
+        ProjectMemberBody: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "manager" | "member" | "viewer";
+        };
+        /**
+         * ProjectMemberView
+         * @description A person or a team with a role in a project.
+         */
+        ProjectMemberView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** User Id */
+            user_id: string | null;
+            /** Team Id */
+            team_id: string | null;
+            /**
+             * Name
+             * @description Of the person or the team.
+             */
+            name: string;
+            /** Email */
+            email: string | null;
+            /** Role */
+            role: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * ProjectView
-         * @description A project.
+         * @description A project, and what the caller may do in it.
          */
         ProjectView: {
             /**
@@ -1343,6 +3578,110 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+            /**
+             * Access
+             * @description Who works in it: everybody with `projects:read`, or its members only.
+             * @enum {string}
+             */
+            access: "organization" | "members";
+            /** Is Default */
+            is_default: boolean;
+            /** Archived At */
+            archived_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Role
+             * @description The caller's role in this project, of their own or by a team.
+             */
+            role: string | null;
+            /**
+             * Permissions
+             * @description What the caller may do in this project.
+             */
+            permissions: string[];
+        };
+        /**
+         * ProviderCheckBody
+         * @description A period to hold against a channel's provider: whole hours, past, at most 31 days.
+         */
+        ProviderCheckBody: {
+            /**
+             * Channel Id
+             * Format: uuid
+             */
+            channel_id: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+        };
+        /**
+         * ProviderCheckView
+         * @description What the books say of a channel in a period, and what its provider says.
+         */
+        ProviderCheckView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Channel Id
+             * Format: uuid
+             */
+            channel_id: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "equal" | "differs" | "unavailable";
+            /** Reason */
+            reason: string;
+            ours: components["schemas"]["CountView"];
+            theirs: components["schemas"]["CountView"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * ProviderView
+         * @description A sign-in provider.
+         */
+        ProviderView: {
+            /** Name */
+            name: string;
+            /** Label */
+            label: string;
+        };
+        /**
+         * ProvidersView
+         * @description The sign-in providers of this platform.
+         */
+        ProvidersView: {
+            /** Items */
+            items: components["schemas"]["ProviderView"][];
         };
         /**
          * ReceiptView
@@ -1364,6 +3703,14 @@ export interface components {
             public_key: string;
             /** Signature */
             signature: string;
+        };
+        /**
+         * RecoveryCodesView
+         * @description Codes that stand in for the app, each once. They are shown this one time.
+         */
+        RecoveryCodesView: {
+            /** Recovery Codes */
+            recovery_codes: string[];
         };
         /**
          * RedeemBody
@@ -1429,6 +3776,92 @@ export interface components {
             organization_id?: string | null;
         };
         /**
+         * RegisterBody
+         * @description A new account.
+         * @example {
+         *       "email": "ada@example.org",
+         *       "name": "Ada",
+         *       "password": "correct horse battery"
+         *     }
+         */
+        RegisterBody: {
+            /** Email */
+            email: string;
+            /** Password */
+            password: string;
+            /** Name */
+            name: string;
+            /**
+             * Organization Name
+             * @description Where registration is open: the name of one's own organisation.
+             */
+            organization_name?: string | null;
+            /** Invitation Token */
+            invitation_token?: string | null;
+            /**
+             * Locale
+             * @default en-US
+             * @enum {string}
+             */
+            locale: "en-US" | "zh-CN";
+        };
+        /**
+         * RegistrationView
+         * @description Who may register.
+         */
+        RegistrationView: {
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "invite" | "open" | "closed";
+        };
+        /**
+         * ResetBody
+         * @description A new password, by the link of a mail.
+         */
+        ResetBody: {
+            /** Token */
+            token: string;
+            /** Password */
+            password: string;
+        };
+        /**
+         * RoleBody
+         * @description Changes of a role; what is left out stays.
+         */
+        RoleBody: {
+            /** Name */
+            name?: string | null;
+            /** Permissions */
+            permissions?: string[] | null;
+        };
+        /**
+         * RoleView
+         * @description A role of an organisation's own.
+         */
+        RoleView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Permissions */
+            permissions: string[];
+            /**
+             * Members
+             * @description How many members have it.
+             */
+            members: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * RotateBody
          * @description How to rotate a key.
          */
@@ -1441,6 +3874,188 @@ export interface components {
             overlap_s: number;
         };
         /**
+         * RuleView
+         * @description An access rule. `condition` has the fields of its kind.
+         */
+        RuleView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * @description null: set by operators, for every organisation.
+             */
+            organization_id: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "model" | "ip" | "time";
+            /**
+             * Effect
+             * @enum {string}
+             */
+            effect: "allow" | "deny";
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "enforce" | "dry_run";
+            /** Note */
+            note: string;
+            /** Condition */
+            condition: {
+                [key: string]: unknown;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * SecondFactorBody
+         * @description The second step of a sign-in.
+         */
+        SecondFactorBody: {
+            /**
+             * Challenge
+             * @description From the answer `second_factor_required`.
+             */
+            challenge: string;
+            /**
+             * Code
+             * @description Six digits, or a recovery code.
+             */
+            code: string;
+        };
+        /**
+         * SessionView
+         * @description A sign-in that has not ended.
+         */
+        SessionView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Current
+             * @description Whether it is the session of this request.
+             */
+            current: boolean;
+            /** User Agent */
+            user_agent: string;
+            /** Ip */
+            ip: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             * @description When its access token was last renewed; to ten minutes.
+             */
+            last_used_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /**
+         * Share
+         * @description How many of the refused calls had this value.
+         */
+        Share: {
+            /** Value */
+            value: string;
+            /** Calls */
+            calls: number;
+        };
+        /**
+         * TeamBody
+         * @description A team to make, or its new name.
+         * @example {
+         *       "name": "Wet lab"
+         *     }
+         */
+        TeamBody: {
+            /** Name */
+            name: string;
+        };
+        /**
+         * TeamMemberBody
+         * @description Who joins a team.
+         */
+        TeamMemberBody: {
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+        };
+        /**
+         * TeamMemberView
+         * @description Somebody in a team.
+         */
+        TeamMemberView: {
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+        };
+        /**
+         * TeamRef
+         * @description A team by name.
+         */
+        TeamRef: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * TeamView
+         * @description A team.
+         */
+        TeamView: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Members
+             * @description How many are in it.
+             */
+            members: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * TierBody
          * @description Other rates from a number of input tokens up.
          */
@@ -1451,6 +4066,52 @@ export interface components {
             per_million: {
                 [key: string]: string;
             };
+        };
+        /**
+         * TimeRuleBody
+         * @description A rule on times. An end at or before the start lies on the following day.
+         */
+        TimeRuleBody: {
+            /**
+             * Effect
+             * @description `allow`: of this kind nothing else passes. `deny`: this does not pass.
+             * @enum {string}
+             */
+            effect: "allow" | "deny";
+            /**
+             * Mode
+             * @description `dry_run`: only noted in the trace of a call.
+             * @default enforce
+             * @enum {string}
+             */
+            mode: "enforce" | "dry_run";
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "time";
+            /** Weekdays */
+            weekdays: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /**
+             * Start
+             * @example 08:00
+             */
+            start: string;
+            /**
+             * End
+             * @example 08:00
+             */
+            end: string;
+            /**
+             * Time Zone
+             * @example Asia/Shanghai
+             */
+            time_zone: string;
         };
         /**
          * TimeoutsBody
@@ -1819,6 +4480,22 @@ export interface components {
             is_operator: boolean;
         };
         /**
+         * VocabularyView
+         * @description Permissions, and what the built-in roles hold.
+         */
+        VocabularyView: {
+            /** Permissions */
+            permissions: components["schemas"]["PermissionView"][];
+            /** Roles */
+            roles: {
+                [key: string]: string[];
+            };
+            /** Project Roles */
+            project_roles: {
+                [key: string]: string[];
+            };
+        };
+        /**
          * WalletPatch
          * @description What to change about a wallet.
          */
@@ -1856,6 +4533,66 @@ export interface components {
              * @enum {string}
              */
             state: "active" | "frozen";
+        };
+        /**
+         * DeletionView
+         * @description What would go with the account.
+         */
+        deepspace__accounts__identity_schemas__DeletionView: {
+            /** Possible */
+            possible: boolean;
+            /** Obstacles */
+            obstacles: string[];
+            /** Organizations */
+            organizations: components["schemas"]["DeletionOrganizationView"][];
+            /** Api Keys */
+            api_keys: number;
+            /** Sessions */
+            sessions: number;
+        };
+        /**
+         * EndedView
+         * @description How many sessions were ended.
+         */
+        deepspace__accounts__identity_schemas__EndedView: {
+            /** Ended */
+            ended: number;
+        };
+        /**
+         * DeletionView
+         * @description What deleting an organisation would do.
+         */
+        deepspace__accounts__org_schemas__DeletionView: {
+            /**
+             * Goes
+             * @description How many of each would be gone.
+             */
+            goes: {
+                [key: string]: number;
+            };
+            /**
+             * Stays
+             * @description What bookkeeping keeps, seen by operators only.
+             */
+            stays: {
+                [key: string]: number;
+            };
+            /**
+             * Obstacles
+             * @description Why it would be refused now; empty if it would not.
+             */
+            obstacles: components["schemas"]["ObstacleView"][];
+        };
+        /**
+         * EndedView
+         * @description What ended with a membership.
+         */
+        deepspace__accounts__org_schemas__EndedView: {
+            /**
+             * Revoked Api Keys
+             * @description API keys the person had made in this organisation.
+             */
+            revoked_api_keys: number;
         };
         /** @description RFC 9457 problem details. `code` is a stable word. */
         Problem: {
@@ -1951,7 +4688,7 @@ export interface operations {
                     "application/json": components["schemas"]["OpenAIError"];
                 };
             };
-            /** @description Not allowed (`permission_denied`). */
+            /** @description Not allowed (`permission_denied`, `policy_refused`). */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1980,6 +4717,15 @@ export interface operations {
             };
             /** @description The body is over the limit (`body_too_large`). */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description Too fast (`rate_limited`); `Retry-After` and `RateLimit` say more. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2089,6 +4835,39 @@ export interface operations {
             };
         };
     };
+    login_second_factor_api_auth_login_second_factor_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     refresh_api_auth_refresh_post: {
         parameters: {
             query?: never;
@@ -2145,6 +4924,471 @@ export interface operations {
             };
         };
     };
+    my_sessions_api_me_sessions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SessionView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_other_sessions_api_me_sessions_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["deepspace__accounts__identity_schemas__EndedView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session_api_me_sessions__session__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    providers_api_auth_oidc_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProvidersView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    depart_api_auth_oidc__provider__get: {
+        parameters: {
+            query?: {
+                invitation_token?: string | null;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    come_back_api_auth_oidc__provider__callback_get: {
+        parameters: {
+            query?: {
+                code?: string | null;
+                state?: string | null;
+                iss?: string | null;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identities_api_me_identities_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentitiesView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    connect_api_me_identities__provider__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepartureView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disconnect_api_me_identities__identity__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                identity: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    registration_mode_api_auth_registration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register_api_auth_register_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_password_api_auth_password_change_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forgot_password_api_auth_password_forgot_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgotBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_password_api_auth_password_reset_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_email_api_auth_email_confirm_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmEmailBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me_api_me_get: {
         parameters: {
             query?: never;
@@ -2162,6 +5406,320 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MeView"];
                 };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_me_api_me_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_me_api_me_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_email_api_me_email_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeEmailBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resend_verification_api_me_email_verification_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deletion_outlook_api_me_deletion_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["deepspace__accounts__identity_schemas__DeletionView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    second_factor_api_me_second_factor_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enrol_api_me_second_factor_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_api_me_second_factor_confirm_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_codes_api_me_second_factor_recovery_codes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordAndCodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_api_me_second_factor_disable_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordAndCodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem. */
             default: {
@@ -2203,9 +5761,341 @@ export interface operations {
             };
         };
     };
-    projects_api_organizations__org__projects_get: {
+    found_api_organizations_post: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganizationBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    organization_api_organizations__org__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_api_organizations__org__delete: {
+        parameters: {
+            query?: {
+                /** @description Give up what the wallet still holds; without it, money left is a 409. */
+                forfeit_balance?: boolean;
+            };
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_api_organizations__org__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganizationBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deletion_api_organizations__org__deletion_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["deepspace__accounts__org_schemas__DeletionView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    leave_api_organizations__org__leave_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["deepspace__accounts__org_schemas__EndedView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    transfer_api_organizations__org__transfer_ownership_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOwnerBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    members_api_organizations__org__members_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MemberView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_api_organizations__org__members__user__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["deepspace__accounts__org_schemas__EndedView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_role_api_organizations__org__members__user__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    projects_api_organizations__org__projects_get: {
+        parameters: {
+            query?: {
+                /** @description Archived projects too. */
+                archived?: boolean;
+            };
             header?: never;
             path: {
                 org: string;
@@ -2256,6 +6146,954 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_api_organizations__org__projects__project__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_project_api_organizations__org__projects__project__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_api_organizations__org__projects__project__archive_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unarchive_api_organizations__org__projects__project__unarchive_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_default_api_organizations__org__projects__project__make_default_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_members_api_organizations__org__projects__project__members_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProjectMemberView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_project_member_api_organizations__org__projects__project__members_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProjectMemberBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectMemberView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_project_member_api_organizations__org__projects__project__members__member__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                member: string;
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_project_role_api_organizations__org__projects__project__members__member__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                member: string;
+                org: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectMemberBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectMemberView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    vocabulary_api_permissions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VocabularyView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roles_api_organizations__org__roles_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RoleView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_role_api_organizations__org__roles_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRoleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    role_api_organizations__org__roles__role__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_role_api_organizations__org__roles__role__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_role_api_organizations__org__roles__role__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    teams_api_organizations__org__teams_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TeamView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_team_api_organizations__org__teams_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    team_api_organizations__org__teams__team__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_team_api_organizations__org__teams__team__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_team_api_organizations__org__teams__team__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    team_members_api_organizations__org__teams__team__members_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TeamMemberView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_team_member_api_organizations__org__teams__team__members_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamMemberBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_team_member_api_organizations__org__teams__team__members__user__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+                user: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invitations_api_organizations__org__invitations_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InvitationView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invite_api_organizations__org__invitations_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvitationBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewInvitationView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resend_api_organizations__org__invitations__invitation__resend_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                invitation: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewInvitationView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_api_organizations__org__invitations__invitation__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                invitation: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_api_invitations__token__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationPreview"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_api_invitations__token__accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedView"];
                 };
             };
             /** @description A problem. */
@@ -3106,6 +7944,723 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PriceImportView"];
                 };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    books_api_admin_reconciliation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BooksView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    provider_checks_api_admin_reconciliation_provider_checks_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProviderCheckView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_provider_api_admin_reconciliation_provider_checks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderCheckBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderCheckView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    limits_api_organizations__org__rate_limits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LimitView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_limit_api_organizations__org__rate_limits_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_limit_api_organizations__org__rate_limits__limit__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                limit: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    policies_api_organizations__org__policies_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RuleView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_policy_api_organizations__org__policies_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_policy_api_organizations__org__policies_dry_run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRunView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_policy_api_organizations__org__policies__policy__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_policy_api_organizations__org__policies__policy__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy: string;
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    limits_api_admin_rate_limits_get: {
+        parameters: {
+            query?: {
+                /** @description An organisation's own; leave out for those that bind everybody. */
+                organization_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LimitView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_limit_api_admin_rate_limits_put: {
+        parameters: {
+            query?: {
+                /** @description An organisation's own; leave out for those that bind everybody. */
+                organization_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_limit_api_admin_rate_limits__limit__delete: {
+        parameters: {
+            query?: {
+                /** @description An organisation's own; leave out for those that bind everybody. */
+                organization_id?: string | null;
+            };
+            header?: never;
+            path: {
+                limit: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    policies_api_admin_policies_get: {
+        parameters: {
+            query?: {
+                /** @description An organisation's own; leave out for those that bind everybody. */
+                organization_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RuleView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_policy_api_admin_policies_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_policy_api_admin_policies_dry_run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRunView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_policy_api_admin_policies__policy__delete: {
+        parameters: {
+            query?: {
+                /** @description An organisation's own; leave out for those that bind everybody. */
+                organization_id?: string | null;
+            };
+            header?: never;
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_policy_api_admin_policies__policy__patch: {
+        parameters: {
+            query?: {
+                /** @description An organisation's own; leave out for those that bind everybody. */
+                organization_id?: string | null;
+            };
+            header?: never;
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ip_rules_api_admin_ip_rules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RuleView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_ip_rule_api_admin_ip_rules_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IpRuleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_ip_rule_api_admin_ip_rules__policy__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem. */
             default: {
