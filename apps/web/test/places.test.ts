@@ -10,8 +10,11 @@ const organization = (id: string, ...projects: string[]): Organization => ({
   id,
   name: id,
   role: 'owner',
+  permissions: [],
   currency: 'USD',
-  projects: projects.map((project) => ({ id: project, name: project })),
+  projects: projects.map((project) => ({
+    id: project, name: project, access: 'organization', is_default: false, archived_at: null, created_at: '2026-01-01T00:00:00Z', role: null, permissions: [],
+  })),
 });
 
 describe('choosePlace', () => {
