@@ -30,10 +30,6 @@ class Closing(Protocol):
         ...
 
 
-async def keep_empty(tx: Transaction, org_id: UUID, actor_id: UUID) -> None:
-    """Let the organisation stay, without members and without keys: the Closing that closes nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class OrganizationFate:
     """What becomes of an organisation: it is left, it ends with its only member, or it needs another owner

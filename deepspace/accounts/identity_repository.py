@@ -20,22 +20,29 @@ from deepspace.accounts.identity_models import (
 from deepspace.accounts.models import ApiKey, Org, OrgMember, Session, User
 from deepspace.kit.db import Record, Transaction
 
+# clock_timestamp() and not a time the caller brings: who waited for the row's lock must see a later time than
+# the one it was written with, or racers would find themselves too early.
 _CLAIM = text(
     """
-    INSERT INTO attempts AS a (key, count, last_at, wait_until) VALUES (:key, 1, :now, :now)
+    INSERT INTO attempts AS a (key, count, last_at, wait_until)
+    VALUES (:key, 1, clock_timestamp(), now())
     ON CONFLICT (key) DO UPDATE SET
-        count = CASE WHEN a.last_at < :stale THEN 1 ELSE a.count + 1 END,
-        last_at = :now,
+        count = CASE WHEN a.last_at < clock_timestamp() - :forget THEN 1 ELSE a.count + 1 END,
+        last_at = clock_timestamp(),
         wait_until = CASE
-            WHEN a.last_at < :stale OR a.count + 1 < :free THEN CAST(:now AS timestamptz)
-            ELSE CAST(:now AS timestamptz) + make_interval(secs => LEAST(
+            WHEN a.last_at < clock_timestamp() - :forget OR a.count + 1 < :free THEN now()
+            ELSE clock_timestamp() + make_interval(secs => LEAST(
                 CAST(:cap_s AS float8),
                 CAST(:base_s AS float8) * 2.0 ^ LEAST(a.count + 1 - CAST(:free AS integer), 30)
             ))
         END
-    WHERE a.wait_until <= :now
+    WHERE a.wait_until <= clock_timestamp()
     RETURNING count
     """
+)
+
+_WAIT = text(
+    "SELECT ceil(extract(epoch FROM wait_until - clock_timestamp()))::integer FROM attempts WHERE key = :key"
 )
 
 
@@ -46,18 +53,15 @@ class AttemptsRepository:
         """Run on the caller's transaction."""
         self._tx = tx
 
-    async def claim(
-        self, key: bytes, now: datetime, *, free: int, base_s: float, cap_s: float, forget: timedelta
-    ) -> bool:
+    async def claim(self, key: bytes, *, free: int, base_s: float, cap_s: float, forget: timedelta) -> bool:
         """Count an attempt and set how long the next one waits; False, and nothing counted, if it must
         still wait. One statement, so racers on several gateways are counted one by one."""
-        values: dict[str, Any] = {"free": free, "base_s": base_s, "cap_s": cap_s, "stale": now - forget}
-        return (await self._tx.execute(_CLAIM, {"key": key, "now": now, **values})).first() is not None
+        values = {"key": key, "free": free, "base_s": base_s, "cap_s": cap_s, "forget": forget}
+        return (await self._tx.execute(_CLAIM, values)).first() is not None
 
-    async def wait_until(self, key: bytes) -> datetime | None:
-        """Return when the next attempt may be made."""
-        query = select(Attempts.wait_until).where(Attempts.key == key)
-        return (await self._tx.execute(query)).scalar_one_or_none()
+    async def wait_s(self, key: bytes) -> int:
+        """Return for how many seconds the next attempt must wait."""
+        return (await self._tx.execute(_WAIT, {"key": key})).scalar_one_or_none() or 0
 
     async def clear(self, keys: Collection[bytes]) -> None:
         """Forget what was counted under these keys."""

@@ -21,7 +21,6 @@ log = get_logger(__name__)
 
 _TIMEOUT_S = 20
 _TRIES = 3
-_PAUSE_S = 5
 _MAX_WAITING = 1000
 
 
@@ -109,9 +108,10 @@ class PostOffice:
     was sent. A mail that does not go out in three tries is given up and logged: every mail can be asked for
     again."""
 
-    def __init__(self, sender: MailSender) -> None:
-        """Send through `sender`."""
+    def __init__(self, sender: MailSender, *, pause_s: float = 5) -> None:
+        """Send through `sender`; after a failure wait `pause_s` seconds, then twice as long."""
         self._sender = sender
+        self._pause_s = pause_s
         self._sending: set[asyncio.Task[None]] = set()
 
     def post(self, mail: Mail) -> None:
@@ -140,7 +140,7 @@ class PostOffice:
                 # The server's own words could repeat the mail; its kind of error says enough.
                 log.warning("mail not sent", kind=mail.kind, attempt=attempt, error=type(error).__name__)
             if attempt < _TRIES:
-                await asyncio.sleep(_PAUSE_S * attempt)
+                await asyncio.sleep(self._pause_s * attempt)
         log.error("mail given up", kind=mail.kind)
 
 

@@ -86,6 +86,7 @@ class MailTexts:
         """Return the mail of this kind in the reader's language, English if we do not have theirs."""
         subject, body = TEXTS.get(locale, _EN)[kind]
         link = f"{self._public_url}/{PAGES[kind]}" + (f"#token={token}" if token is not None else "")
-        # A name is a stranger's words in a mail with our sender: one line, and no address in it.
-        shown = " ".join(name.split()).replace("://", " ").replace("www.", " ")[:80]
+        # A name is a stranger's words in a mail with our sender: letters only, so no address in it.
+        letters = "".join(sign if sign.isalnum() or sign in "-'’·" else " " for sign in name)
+        shown = " ".join(letters.split())[:80]
         return Mail(kind, to, subject, body.format(name=shown, link=link, new_email=new_email))

@@ -36,18 +36,6 @@ class Invitations(Protocol):
         ...
 
 
-class NoInvitations:
-    """Every invitation is unknown."""
-
-    async def is_good(self, tx: Transaction, token: str, email: str) -> bool:
-        """Refuse."""
-        return False
-
-    async def claim(self, tx: Transaction, token: str, email: str, user_id: UUID) -> bool:
-        """Refuse."""
-        return False
-
-
 class Founding(Protocol):
     """What a new organisation needs from other slices: its wallet."""
 

@@ -13,14 +13,12 @@ before, up to a cap that is short enough for a person to wait out. Nobody is loc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from deepspace.accounts.errors import TooManyAttempts
 from deepspace.accounts.identity_repository import AttemptsRepository
-from deepspace.kit.clock import Clock
 from deepspace.kit.crypto import KeyRing, hmac_sha256
 from deepspace.kit.db import Database, Transaction
 
@@ -37,10 +35,10 @@ class Rule:
     """After so long without an attempt, counting begins anew."""
 
 
-PASSWORD_HERE = Rule("password of an account, from one address", 10, 1, 900, timedelta(hours=12))
+PASSWORD_HERE = Rule("password of an account, from one address", 10, 2, 900, timedelta(hours=12))
 PASSWORD_ANYWHERE = Rule("password of an account, from everywhere", 50, 1, 60, timedelta(hours=12))
-PASSWORD_DEVICE = Rule("password of an account, on a known device", 10, 1, 900, timedelta(hours=12))
-PASSWORD_AGAIN = Rule("password of somebody signed in", 10, 1, 900, timedelta(hours=12))
+PASSWORD_DEVICE = Rule("password of an account, on a known device", 10, 2, 900, timedelta(hours=12))
+PASSWORD_AGAIN = Rule("password of somebody signed in", 10, 2, 900, timedelta(hours=12))
 SECOND_FACTOR = Rule("second factor", 5, 2, 900, timedelta(hours=12))
 REGISTRATION = Rule("registration from one address", 30, 2, 60, timedelta(hours=1))
 LINK_MAIL = Rule("mail with a link to one address", 3, 60, 3600, timedelta(hours=6))
@@ -57,22 +55,20 @@ class Attempt:
 class Throttle:
     """Admits attempts, or says how long to wait."""
 
-    def __init__(self, database: Database, ring: KeyRing, clock: Clock) -> None:
+    def __init__(self, database: Database, ring: KeyRing) -> None:
         """Attempts are counted in short transactions of their own on `database`: what comes of one must not
         undo its being counted."""
         self._database = database
         self._key = ring.key("attempts.1")
-        self._clock = clock
 
     async def admit(self, *attempts: Attempt) -> None:
         """Count an attempt under each rule; TooManyAttempts, with Retry-After, if one says to wait."""
-        now = self._clock.now()
         # In one order for all, or two racers could wait for each other.
         keyed = sorted(
             ((self._key_of(attempt), attempt.rule) for attempt in attempts), key=lambda one: one[0]
         )
         async with self._database.platform() as tx:
-            waits = [await self._claim(AttemptsRepository(tx), key, rule, now) for key, rule in keyed]
+            waits = [await self._claim(AttemptsRepository(tx), key, rule) for key, rule in keyed]
         longest = max(waits, default=0)
         if longest:
             raise TooManyAttempts(headers={"retry-after": str(longest)})
@@ -81,14 +77,13 @@ class Throttle:
         """Forget what was counted."""
         await AttemptsRepository(tx).clear([self._key_of(attempt) for attempt in attempts])
 
-    async def _claim(self, repository: AttemptsRepository, key: bytes, rule: Rule, now: datetime) -> int:
+    async def _claim(self, repository: AttemptsRepository, key: bytes, rule: Rule) -> int:
         """Return 0, or the seconds to wait."""
         if await repository.claim(
-            key, now, free=rule.free, base_s=rule.base_s, cap_s=rule.cap_s, forget=rule.forget
+            key, free=rule.free, base_s=rule.base_s, cap_s=rule.cap_s, forget=rule.forget
         ):
             return 0
-        until = await repository.wait_until(key) or now
-        return max(1, math.ceil((until - now).total_seconds()))
+        return max(1, await repository.wait_s(key))
 
     def _key_of(self, attempt: Attempt) -> bytes:
         return hmac_sha256(self._key, f"{attempt.rule.name}\0{attempt.subject}".encode())

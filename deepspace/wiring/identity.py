@@ -64,7 +64,7 @@ def wire_identity(core: Core, near: Neighbours) -> IdentityPart:
     settings, database, ring, clock = core.settings, core.database, core.ring, core.clock
     public_url = core.public_url
     events = AuditedAccountEvents()
-    throttle = Throttle(database, ring, clock)
+    throttle = Throttle(database, ring)
     one_time = OneTimeTokens(clock)
     devices = Devices(ring)
     texts = MailTexts(public_url)
