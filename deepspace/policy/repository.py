@@ -66,6 +66,10 @@ class RateLimitRepository:
         query = delete(RateLimit).where(self._mine, RateLimit.id == limit_id).returning(RateLimit.id)
         return (await self._tx.execute(query)).first() is not None
 
+    async def remove_all(self) -> None:
+        """Delete every limit."""
+        await self._tx.execute(delete(RateLimit).where(self._mine))
+
 
 class PolicyRepository:
     """The access rules of one organisation, or (None) the operators' own."""
@@ -98,3 +102,7 @@ class PolicyRepository:
         query = delete(PolicyRule).where(self._mine, PolicyRule.id == rule_id)
         query = query.where(PolicyRule.kind == kind) if kind else query
         return (await self._tx.execute(query.returning(PolicyRule.id))).first() is not None
+
+    async def remove_all(self) -> None:
+        """Delete every rule."""
+        await self._tx.execute(delete(PolicyRule).where(self._mine))

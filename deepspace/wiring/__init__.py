@@ -23,6 +23,7 @@ from deepspace.kit.db import Database
 from deepspace.kit.notices import NoticeListener
 from deepspace.pipeline.chat import chat_pipeline
 from deepspace.pipeline.runner import Pipeline
+from deepspace.policy.organizations import RulesPart
 from deepspace.settings import Settings, SettingsWrong
 from deepspace.upstream.catalogue import Catalogue
 from deepspace.upstream.client import AiohttpClient
@@ -80,7 +81,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     client = AiohttpClient()
     billing = wire_billing(core, UsageReports(database, sealer))
     policy = wire_policy(core)
-    accounts = wire_accounts(core, (billing.books,))
+    accounts = wire_accounts(core, (billing.books, RulesPart()))
     catalogue = Catalogue(database, sealer)
     channels = ChannelService(sealer, client, catalogue)
     traces = TraceService(MoneyStory(settings.currency), settings.currency)

@@ -11,27 +11,28 @@ import pytest
 
 from tests.support.catalogue import columns, orphans, references, rows
 from tests.support.live import Live, as_
-from tests.support.people import Lab, people, verdict
+from tests.support.people import Lab, contents, people, verdict
 
 
 def furnished(live: Live, balance: str = "1") -> Lab:
-    """Return an organisation with something of everything."""
+    """Return an organisation with something of everything, more than once where that may matter."""
     lab = Lab(live, live.tenant(balance, name="Going"))
-    admin, member = lab.staff("admin", "member")
-    team, project = lab.team(), lab.project(access="members")
-    lab.call(lab.owner, "POST", f"/teams/{team}/members", json={"user_id": member.id})
-    for subject in ({"user_id": admin.id}, {"team_id": team}):
-        body = {"role": "member", **subject}
-        assert lab.call(lab.owner, "POST", f"/projects/{project}/members", json=body).status_code == 201
-    [clerk] = people(live, "clerk")
-    role = lab.role("Clerk", "billing:read")
-    lab.join(clerk, role_id=role)
-    lab.invite(role_id=role, team_id=team, project_id=project, project_role="viewer")
-    path = f"/api/organizations/{lab.tenant.organization_id}/budgets"
-    for scope, scope_id in (("organization", None), ("user", member.id), ("project", project)):
-        body = {"scope": scope, "period": "month", "limit": "5"}
-        body |= {"scope_id": scope_id} if scope_id else {}
-        assert live.call(path, lab.owner, "POST", json=body).status_code == 201
+    inside = contents(lab)
+    admin, clerk = people(live, "admin", "clerk")
+    lab.join(admin, role="admin")
+    lab.join(clerk, role_id=inside["role"])
+    parts = f"/projects/{inside['project']}/members"
+    for subject in ({"user_id": admin.id}, {"team_id": inside["team"]}):
+        assert lab.call(lab.owner, "POST", parts, json={"role": "member", **subject}).status_code == 201
+    lab.invite(
+        role_id=inside["role"],
+        team_id=inside["team"],
+        project_id=inside["project"],
+        project_role="viewer",
+    )
+    for scope, scope_id in (("user", inside["user"]), ("project", inside["project"])):
+        body = {"scope": scope, "scope_id": scope_id, "period": "month", "limit": "5"}
+        assert lab.call(lab.owner, "POST", "/budgets", json=body).status_code == 201
     if balance != "0":
         assert live.chat("fake-echo", "hello", lab.tenant.api_key).status_code == 200
         live.balance(lab.tenant.organization_id, lab.owner)
@@ -59,9 +60,11 @@ def test_a_deletion_is_looked_at_and_done_by_who_may(live: Live) -> None:
         "roles": 1,
         "projects": 2,
         "project_members": 3,
-        "api_keys": 1,
-        "invitations": 1,
+        "api_keys": 2,
+        "invitations": 2,
         "budgets": 3,
+        "rate_limits": 1,
+        "policies": 1,
     }
     assert lab.call(lab.owner, "GET", "/deletion").json() == found  # looking changes nothing
     assert lab.call(lab.owner, "DELETE").status_code == 204
