@@ -12,12 +12,13 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import gateway, ledger, management
+from bench import gateway, ledger, limits, management
 from bench.measure import Options, machine
 
 SUITES: Mapping[str, Callable[[Options], dict[str, object]]] = {
     "gateway": gateway.run,
     "ledger": ledger.run,
+    "limits": limits.run,
     "management": management.run,
 }
 """Every suite by name. Its result has the field `ok`."""

@@ -21,7 +21,7 @@ from deepspace.policy.errors import LimitsUnavailable, RateLimited
 from deepspace.policy.headers import rate_headers, refusal_of
 from deepspace.policy.limiter import Bucket, Limiter, LimiterUnavailable, Reading
 from deepspace.policy.local_limiter import LocalLimiter
-from deepspace.policy.rate_limits import LimitBook, Subject
+from deepspace.policy.rate_limits import LimitBook, Named, Subject
 
 log = get_logger(__name__)
 
@@ -70,7 +70,7 @@ class Admission:
         """How many decisions there were, by (who counted, outcome)."""
 
     async def admit(
-        self, org_id: UUID, subjects: Sequence[tuple[Subject, str | None]], tokens: Callable[[], int]
+        self, org_id: UUID, subjects: Sequence[tuple[Subject, Named]], tokens: Callable[[], int]
     ) -> Ticket | None:
         """Let a call in and return its ticket; None if no limit applies.
 

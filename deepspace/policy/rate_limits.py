@@ -22,6 +22,9 @@ from deepspace.policy.repository import RateLimitRepository, limits_binding
 
 Subject = Literal["api_key", "user", "project", "organization", "model"]
 
+Named = UUID | str | None
+"""Which of a kind: an id, or the name of a model."""
+
 CACHE_AGE_S = 1.0
 
 
@@ -49,7 +52,7 @@ class OrgLimits:
 
     def __init__(self, rows: Iterable[Any]) -> None:
         """Index rows of rate_limits."""
-        self._rules: Mapping[tuple[bool, str, str | None], LimitRule] = {
+        self._rules: Mapping[tuple[bool, str, Named], LimitRule] = {
             (row.org_id is None, row.subject, _value(row)): LimitRule(row.rpm, row.tpm, row.parallel)
             for row in rows
         }
@@ -58,9 +61,7 @@ class OrgLimits:
         """Whether there is any rule."""
         return bool(self._rules)
 
-    def applying(
-        self, subjects: Sequence[tuple[Subject, str | None]], tokens: Callable[[], int]
-    ) -> list[Applied]:
+    def applying(self, subjects: Sequence[tuple[Subject, Named]], tokens: Callable[[], int]) -> list[Applied]:
         """Return the limits of a call of these subjects; `tokens` estimates what it will use."""
         found: list[Applied] = []
         for by_platform in (True, False):
@@ -70,7 +71,7 @@ class OrgLimits:
                 rule = self._rules.get((by_platform, subject, value))
                 rule = rule or self._rules.get((by_platform, subject, None))
                 if rule is not None:
-                    found += _buckets(rule, by_platform, subject, value, tokens)
+                    found += _buckets(rule, by_platform, subject, str(value), tokens)
         return found
 
 
@@ -89,11 +90,9 @@ def _buckets(
         yield Applied(bucket, by_platform, subject, value)
 
 
-def _value(row: Any) -> str | None:
+def _value(row: Any) -> Named:
     """Return the name a rule gives its subject. An organisation's rule for `organization` means itself."""
-    if row.subject == "model":
-        return row.model
-    return str(row.subject_id) if row.subject_id is not None else None
+    return row.model if row.subject == "model" else row.subject_id
 
 
 class LimitBook:

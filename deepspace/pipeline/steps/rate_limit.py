@@ -34,14 +34,14 @@ class RateLimit:
         if x.principal is None or x.org_id is None:
             raise RuntimeError("rate_limit stands behind auth")
         start = x.clock.monotonic_ns()
-        key, user_id = x.principal.key, x.principal.user_id
+        key = x.principal.key
         x.ticket = await self._admission.admit(
             x.org_id,
             (
-                ("api_key", str(key.id) if key is not None else None),
-                ("user", str(user_id) if user_id is not None else None),
-                ("project", str(x.project_id)),
-                ("organization", str(x.org_id)),
+                ("api_key", key.id if key is not None else None),
+                ("user", x.principal.user_id),
+                ("project", x.project_id),
+                ("organization", x.org_id),
                 ("model", x.call.model),
             ),
             lambda: estimated_tokens(x),
