@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
 from deepspace.accounts.identity_models import (
     Attempts,
@@ -218,12 +219,14 @@ class PersonRepository:
         await self._tx.execute(update(User).where(where).values(email_verified_at=func.now()))
 
     async def change_email(self, user_id: UUID, email: str) -> bool:
-        """Give a user a verified address; False if it is somebody else's."""
-        taken = select(User.id).where(func.lower(User.email) == email.lower(), User.id != user_id)
-        if (await self._tx.execute(taken)).first() is not None:
-            return False
+        """Give a user a verified address; False if it is somebody else's, also of somebody who takes it at
+        this moment."""
         values = {"email": email, "email_verified_at": func.now()}
-        await self._tx.execute(update(User).where(User.id == user_id).values(**values))
+        try:
+            async with self._tx.begin_nested():
+                await self._tx.execute(update(User).where(User.id == user_id).values(**values))
+        except IntegrityError:
+            return False
         return True
 
     async def sessions(self, user_id: UUID, now: datetime) -> Sequence[Record]:

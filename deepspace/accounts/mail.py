@@ -136,7 +136,7 @@ class PostOffice:
                 await self._sender.send(mail)
                 log.info("mail sent", kind=mail.kind)
                 return
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: no mail can be made of it
                 # The server's own words could repeat the mail; its kind of error says enough.
                 log.warning("mail not sent", kind=mail.kind, attempt=attempt, error=type(error).__name__)
             if attempt < _TRIES:
