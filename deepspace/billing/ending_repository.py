@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
-from deepspace.billing.models import Budget, Hold, TransactionRow, UsageRecord
+from deepspace.billing.models import Budget, CallAnswer, Hold, TransactionRow, UsageRecord
 from deepspace.kit.db import Transaction
 
 
 class EndingRepository:
-    """Counts of one organisation, and the removal of its budgets."""
+    """Counts of one organisation, and the removal of what goes."""
 
     def __init__(self, tx: Transaction, org_id: UUID) -> None:
         """Run on the caller's transaction, for one tenant."""
@@ -41,3 +41,7 @@ class EndingRepository:
     async def remove_budgets(self) -> None:
         """Delete every budget and its counters."""
         await self._tx.execute(delete(Budget).where(Budget.org_id == self._org_id))
+
+    async def remove_answers(self) -> None:
+        """Delete the answers that are kept to be answered again."""
+        await self._tx.execute(delete(CallAnswer).where(CallAnswer.org_id == self._org_id))

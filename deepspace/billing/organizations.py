@@ -45,7 +45,7 @@ class BooksPart:
         )
 
     async def close(self, tx: Transaction, org_id: UUID, ending: Ending) -> None:
-        """Empty and freeze the wallet, remove the budgets.
+        """Empty and freeze the wallet; remove the budgets, and kept answers, which are no part of the books.
 
         HoldsOpen while calls are under way; BalanceLeft if money is left that is not given up. The wallet is
         locked first, as in the ledger writer: no hold comes in between.
@@ -63,6 +63,7 @@ class BooksPart:
             limit_nano = 0 if wallet.balance_nano >= 0 else None
             await self._moves.change_wallet(tx, org_id, limit_nano, "frozen")
         await rows.remove_budgets()
+        await rows.remove_answers()
 
     def _faults(self, wallet: Record, open_holds: int) -> list[HoldsOpen | BalanceLeft]:
         found: list[HoldsOpen | BalanceLeft] = []

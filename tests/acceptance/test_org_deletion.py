@@ -34,7 +34,10 @@ def furnished(live: Live, balance: str = "1") -> Lab:
         body = {"scope": scope, "scope_id": scope_id, "period": "month", "limit": "5"}
         assert lab.call(lab.owner, "POST", "/budgets", json=body).status_code == 201
     if balance != "0":
-        assert live.chat("fake-echo", "hello", lab.tenant.api_key).status_code == 200
+        body = {"model": "fake-echo", "messages": [{"role": "user", "content": "hello"}]}
+        headers = {"idempotency-key": "once"}
+        call = live.call("/v1/chat/completions", lab.tenant.api_key, "POST", json=body, headers=headers)
+        assert call.status_code == 200, call.text
         live.balance(lab.tenant.organization_id, lab.owner)
     return lab
 
@@ -98,7 +101,8 @@ def test_money_that_is_left_is_given_up_knowingly_or_the_deletion_is_refused(liv
 
 def test_a_deletion_waits_for_the_calls_under_way(live: Live) -> None:
     lab = furnished(live)
-    body: dict[str, Any] = {"model": "fake-slow", "messages": [{"role": "user", "content": "hello"}]}
+    text = "word " * 40  # two seconds of answer
+    body: dict[str, Any] = {"model": "fake-slow", "messages": [{"role": "user", "content": text}]}
     answers: list[int] = []
 
     def call() -> None:
