@@ -8,7 +8,12 @@ revision = "2026_11_21_1030"
 down_revision = "2026_11_21_1020"
 
 WATCHED = (
-    ("api_keys", "UPDATE OF key_id, previous_key_id, previous_expires_at, scopes, allowed_ips, expires_at, revoked_at OR DELETE", "key", "id"),
+    (
+        "api_keys",
+        "UPDATE OF key_id, previous_key_id, previous_expires_at, scopes, allowed_ips, expires_at, revoked_at OR DELETE",
+        "key",
+        "id",
+    ),
     ("sessions", "UPDATE OF revoked_at OR DELETE", "session", "id"),
     ("users", "UPDATE OF status, is_operator OR DELETE", "user", "id"),
     ("org_members", "INSERT OR UPDATE OR DELETE", "user", "user_id"),
