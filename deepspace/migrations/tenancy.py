@@ -27,16 +27,21 @@ def roles() -> tuple[str, ...]:
             """
             for role in ("deepspace_tenant", "deepspace_platform")
         ),
-        """
-        DO $$ BEGIN
-            IF NOT pg_has_role(current_user, 'deepspace_tenant', 'MEMBER') THEN
-                GRANT deepspace_tenant TO CURRENT_USER;
-            END IF;
-            IF NOT pg_has_role(current_user, 'deepspace_platform', 'MEMBER') THEN
-                GRANT deepspace_platform TO CURRENT_USER;
-            END IF;
-        END $$
-        """,
+        # From PostgreSQL 16 on, who creates a role administers it, and may not take it on before a grant.
+        *(
+            f"""
+            DO $$ BEGIN
+                IF NOT (CASE WHEN current_setting('server_version_num')::int < 160000
+                    THEN pg_has_role(current_user, '{role}', 'USAGE')
+                    ELSE pg_has_role(current_user, '{role}', 'USAGE')
+                        AND pg_has_role(current_user, '{role}', 'SET') END)
+                THEN
+                    GRANT {role} TO CURRENT_USER;
+                END IF;
+            END $$
+            """
+            for role in ("deepspace_tenant", "deepspace_platform")
+        ),
         "GRANT USAGE ON SCHEMA public TO deepspace_tenant, deepspace_platform",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
         " TO deepspace_tenant, deepspace_platform",
