@@ -50,6 +50,12 @@ class AddressGate(Protocol):
         ...
 
 
+async def _admit(request: Request, org_id: UUID) -> None:
+    """Hold a caller who may do it against the organisation's address rules: strangers learn nothing of them."""
+    gate: AddressGate = request.app.state.provided[AddressGate]
+    await gate.admit_to(org_id, client_ip(request))
+
+
 class OrgPermission:
     """Demands a permission in the organisation named by the path parameter `org`."""
 
@@ -66,8 +72,7 @@ class OrgPermission:
         if org_id is None:
             raise NotFound
         principal.demand(org_id, self.permission)
-        gate: AddressGate = request.app.state.provided[AddressGate]
-        await gate.admit_to(org_id, client_ip(request))
+        await _admit(request, org_id)
         return OrgAccess(principal, org_id)
 
 
@@ -101,6 +106,7 @@ class ProjectPermission:
             raise NotFound
         place = ProjectPlace(project_id, row.access == "organization")
         principal.demand_in_project(org_id, place, self.permission)
+        await _admit(request, org_id)
         return ProjectAccess(principal, org_id, project_id)
 
 

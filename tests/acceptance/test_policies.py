@@ -84,6 +84,9 @@ def test_a_rule_on_addresses_holds_for_calls_and_for_the_management_api(
         assert refusal(behind.chat(tenant.api_key, headers=from_(address))) == (403, "policy_refused")
         answer = behind.http.get(path, headers={**as_(tenant.token), **from_(address)})
         assert refusal(answer) == (403, "policy_refused")
+        project = f"/api/organizations/{tenant.organization_id}/projects/{tenant.project_id}/members"
+        answer = behind.http.get(project, headers={**as_(tenant.token), **from_(address)})
+        assert refusal(answer) == (403, "policy_refused")
         # Whoever is no member learns nothing of the rule.
         for credential, expected in ((None, 401), (live.operator_token(), 404)):
             headers = from_(address) | (as_(credential) if credential else {})
