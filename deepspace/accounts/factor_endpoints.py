@@ -11,7 +11,7 @@ from deepspace.accounts.desk import Desk
 from deepspace.accounts.guard import SignedIn
 from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Principal
-from deepspace.accounts.throttle import SECOND_FACTOR, Attempt
+from deepspace.accounts.throttle import SECOND_FACTOR, Knock
 from deepspace.accounts.totp import SecondFactor
 from deepspace.kit.web import provided
 
@@ -49,11 +49,11 @@ async def confirm(
 ) -> bodies.RecoveryCodesView:
     """Give a first code of the app. The answer has the recovery codes, this one time."""
     person = person_of(principal)
-    attempt = Attempt(SECOND_FACTOR, str(person.user_id))
-    await desk.throttle.admit(attempt)
+    knock = Knock(SECOND_FACTOR, str(person.user_id))
+    await desk.throttle.admit(knock)
     async with desk.database.platform() as tx:
         codes = await factor.confirm(tx, person.user_id, body.code)
-        await desk.throttle.succeeded(tx, [attempt])
+        await desk.throttle.succeeded(tx, [knock])
     return bodies.RecoveryCodesView(recovery_codes=list(codes))
 
 
@@ -66,11 +66,11 @@ async def renew_codes(
 ) -> bodies.RecoveryCodesView:
     """Make new recovery codes; the old ones end. Password and code are needed."""
     user = await desk.again.confirm(person_of(principal), body.password)
-    attempt = Attempt(SECOND_FACTOR, str(user.id))
-    await desk.throttle.admit(attempt)
+    knock = Knock(SECOND_FACTOR, str(user.id))
+    await desk.throttle.admit(knock)
     async with desk.database.platform() as tx:
         codes = await factor.renew_codes(tx, user.id, body.code)
-        await desk.throttle.succeeded(tx, [attempt])
+        await desk.throttle.succeeded(tx, [knock])
     return bodies.RecoveryCodesView(recovery_codes=list(codes))
 
 
@@ -83,8 +83,8 @@ async def disable(
 ) -> None:
     """Take the second factor away; password and code (or a recovery code) are needed."""
     user = await desk.again.confirm(person_of(principal), body.password)
-    attempt = Attempt(SECOND_FACTOR, str(user.id))
-    await desk.throttle.admit(attempt)
+    knock = Knock(SECOND_FACTOR, str(user.id))
+    await desk.throttle.admit(knock)
     async with desk.database.platform() as tx:
         await factor.disable(tx, user.id, body.code)
-        await desk.throttle.succeeded(tx, [attempt])
+        await desk.throttle.succeeded(tx, [knock])

@@ -20,7 +20,7 @@ from deepspace.accounts.queries import AccountsQueries
 from deepspace.accounts.registration import Newcomer, RegistrationService
 from deepspace.accounts.session_endpoints import token_view
 from deepspace.accounts.sign_in import may_mail
-from deepspace.accounts.throttle import REGISTRATION, Attempt
+from deepspace.accounts.throttle import REGISTRATION, Knock
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.log import get_logger
 from deepspace.kit.web import client_ip, provided
@@ -54,7 +54,7 @@ async def register(
 ) -> schemas.TokenView:
     """Make an account and sign in to it. A mail asks to confirm the address; until then `/api/me` says
     `email_verified: false`."""
-    await desk.throttle.admit(Attempt(REGISTRATION, client_ip(request)))
+    await desk.throttle.admit(Knock(REGISTRATION, client_ip(request)))
     newcomer = Newcomer(
         body.email, body.name, body.organization_name, body.invitation_token, locale=body.locale
     )

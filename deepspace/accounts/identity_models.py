@@ -25,11 +25,11 @@ from deepspace.kit.db import Table
 Moment = DateTime(timezone=True)
 
 
-class Attempts(Table):
+class Knocks(Table):
     """How often something was tried, by the HMAC of what it was tried on: no address stands here."""
 
-    __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_last_at", "last_at"),)
+    __tablename__ = "knocks"
+    __table_args__ = (Index("ix_knocks_last_at", "last_at"),)
 
     key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     count: Mapped[int] = mapped_column(Integer, server_default=text("1"))

@@ -1,4 +1,4 @@
-"""Every SQL statement of signing in: attempts, one-time tokens, second factors, identities at providers."""
+"""Every SQL statement of signing in: knocks, one-time tokens, second factors, identities at providers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from deepspace.accounts.identity_models import (
-    Attempts,
+    Knocks,
     OidcIdentity,
     OneTimeToken,
     RecoveryCode,
@@ -25,7 +25,7 @@ from deepspace.kit.db import Record, Transaction
 # the one it was written with, or racers would find themselves too early.
 _CLAIM = text(
     """
-    INSERT INTO attempts AS a (key, count, last_at, wait_until)
+    INSERT INTO knocks AS a (key, count, last_at, wait_until)
     VALUES (:key, 1, clock_timestamp(), now())
     ON CONFLICT (key) DO UPDATE SET
         count = CASE WHEN a.last_at < clock_timestamp() - :forget THEN 1 ELSE a.count + 1 END,
@@ -43,30 +43,30 @@ _CLAIM = text(
 )
 
 _WAIT = text(
-    "SELECT ceil(extract(epoch FROM wait_until - clock_timestamp()))::integer FROM attempts WHERE key = :key"
+    "SELECT ceil(extract(epoch FROM wait_until - clock_timestamp()))::integer FROM knocks WHERE key = :key"
 )
 
 
-class AttemptsRepository:
-    """Counters of attempts."""
+class KnockRepository:
+    """Counters of knocks."""
 
     def __init__(self, tx: Transaction) -> None:
         """Run on the caller's transaction."""
         self._tx = tx
 
     async def claim(self, key: bytes, *, free: int, base_s: float, cap_s: float, forget: timedelta) -> bool:
-        """Count an attempt and set how long the next one waits; False, and nothing counted, if it must
+        """Count a knock and set how long the next one waits; False, and nothing counted, if it must
         still wait. One statement, so racers on several gateways are counted one by one."""
         values = {"key": key, "free": free, "base_s": base_s, "cap_s": cap_s, "forget": forget}
         return (await self._tx.execute(_CLAIM, values)).first() is not None
 
     async def wait_s(self, key: bytes) -> int:
-        """Return for how many seconds the next attempt must wait."""
+        """Return for how many seconds the next knock must wait."""
         return (await self._tx.execute(_WAIT, {"key": key})).scalar_one_or_none() or 0
 
     async def clear(self, keys: Collection[bytes]) -> None:
         """Forget what was counted under these keys."""
-        await self._tx.execute(delete(Attempts).where(Attempts.key.in_(keys)))
+        await self._tx.execute(delete(Knocks).where(Knocks.key.in_(keys)))
 
 
 class OneTimeTokenRepository:
@@ -303,7 +303,7 @@ async def forget_expired(tx: Transaction, now: datetime) -> None:
     authenticator apps nobody confirmed, sessions that ended a month ago."""
     day, month = timedelta(days=1), timedelta(days=30)
     await tx.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < now))
-    await tx.execute(delete(Attempts).where(Attempts.last_at < now - 2 * day))
+    await tx.execute(delete(Knocks).where(Knocks.last_at < now - 2 * day))
     await tx.execute(
         delete(TotpSecret).where(TotpSecret.confirmed_at.is_(None), TotpSecret.created_at < now - day)
     )

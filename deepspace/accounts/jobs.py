@@ -8,6 +8,6 @@ from deepspace.kit.db import Database
 
 
 async def forget_expired_sign_ins(database: Database, clock: Clock) -> None:
-    """Delete tokens past their time, counters of attempts from days ago, and sessions that ended long ago."""
+    """Delete tokens past their time, counters of knocks from days ago, and sessions that ended long ago."""
     async with database.platform() as tx:
         await forget_expired(tx, clock.now())

@@ -131,16 +131,16 @@ class PostOffice:
                 task.cancel()
 
     async def _deliver(self, mail: Mail) -> None:
-        for attempt in range(1, _TRIES + 1):
+        for number in range(1, _TRIES + 1):
             try:
                 await self._sender.send(mail)
                 log.info("mail sent", kind=mail.kind)
                 return
             except (OSError, ValueError) as error:  # ValueError: no mail can be made of it
                 # The server's own words could repeat the mail; its kind of error says enough.
-                log.warning("mail not sent", kind=mail.kind, attempt=attempt, error=type(error).__name__)
-            if attempt < _TRIES:
-                await asyncio.sleep(self._pause_s * attempt)
+                log.warning("mail not sent", kind=mail.kind, try_number=number, error=type(error).__name__)
+            if number < _TRIES:
+                await asyncio.sleep(self._pause_s * number)
         log.error("mail given up", kind=mail.kind)
 
 

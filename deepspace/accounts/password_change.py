@@ -13,7 +13,7 @@ from deepspace.accounts.mail_texts import MailTexts
 from deepspace.accounts.one_time import OneTimeTokens
 from deepspace.accounts.repository import PeopleRepository
 from deepspace.accounts.sessions import SessionService
-from deepspace.accounts.sign_in import password_attempts
+from deepspace.accounts.sign_in import password_knocks
 from deepspace.accounts.throttle import Throttle
 from deepspace.kit.db import Record, Transaction
 
@@ -67,7 +67,7 @@ class PasswordService:
             raise LinkInvalid
         await self._set(tx, user.id, password_hash)
         await people.verify_email(user.id)
-        await self._throttle.succeeded(tx, password_attempts(user.email))
+        await self._throttle.succeeded(tx, password_knocks(user.email))
         await self._events.append(tx, "account.password_reset", user.id)
         return await self._sessions.end_all(tx, user.id, "password reset"), self._notice(user)
 

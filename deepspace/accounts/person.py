@@ -10,7 +10,7 @@ from deepspace.accounts.errors import InvalidCredentials, RecentSignInNeeded, Se
 from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.principal import Principal
 from deepspace.accounts.repository import PeopleRepository
-from deepspace.accounts.throttle import PASSWORD_AGAIN, Attempt, Throttle
+from deepspace.accounts.throttle import PASSWORD_AGAIN, Knock, Throttle
 from deepspace.kit.clock import Clock
 from deepspace.kit.db import Database, Record
 from deepspace.kit.errors import PermissionDenied
@@ -60,10 +60,10 @@ class Reauthentication:
             if self._clock.now() - session.created_at > RECENT:
                 raise RecentSignInNeeded
             return user
-        attempt = Attempt(PASSWORD_AGAIN, str(person.user_id))
-        await self._throttle.admit(attempt)
+        knock = Knock(PASSWORD_AGAIN, str(person.user_id))
+        await self._throttle.admit(knock)
         if not await self._passwords.verify(user.password_hash, password or ""):
             raise InvalidCredentials("The password is wrong.")
         async with self._database.platform() as tx:
-            await self._throttle.succeeded(tx, [attempt])
+            await self._throttle.succeeded(tx, [knock])
         return user

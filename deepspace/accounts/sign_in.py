@@ -28,7 +28,7 @@ from deepspace.accounts.throttle import (
     PASSWORD_DEVICE,
     PASSWORD_HERE,
     SECOND_FACTOR,
-    Attempt,
+    Knock,
     Throttle,
 )
 from deepspace.accounts.totp import SecondFactor
@@ -77,8 +77,8 @@ class SignIn:
         disabled account, and takes as long; TooManyAttempts after some of those; SecondFactorRequired if the
         password is right and the account has a second factor.
         """
-        attempts = self._attempts(email, device, visit.ip)
-        await self._throttle.admit(*attempts)
+        knocks = self._knocks(email, device, visit.ip)
+        await self._throttle.admit(*knocks)
         async with self._database.platform() as tx:
             user = await PeopleRepository(tx).user_by_email(email)
         encoded = user.password_hash if user is not None else None
@@ -93,7 +93,7 @@ class SignIn:
                 raise InvalidCredentials  # it was changed while the old one was being checked
             if fresh != encoded:
                 await people.update(user.id, password_hash=fresh)
-            await self._throttle.succeeded(tx, attempts)
+            await self._throttle.succeeded(tx, knocks)
             let_in = await self.after_first_factor(tx, now, visit, how="password")
         if isinstance(let_in, Challenge):
             raise let_in.error()
@@ -111,8 +111,8 @@ class SignIn:
         """Finish a sign-in with a code. SessionExpired if the challenge is too old, SecondFactorInvalid for
         a wrong code, TooManyAttempts after some of those: the challenge stays good for the next try."""
         user_id = await self._challenged(challenge)
-        attempt = Attempt(SECOND_FACTOR, str(user_id))
-        await self._throttle.admit(attempt)
+        knock = Knock(SECOND_FACTOR, str(user_id))
+        await self._throttle.admit(knock)
         async with self._database.platform() as tx:
             user = await PersonRepository(tx).locked(user_id)
             if user is None or user.status != "active":
@@ -122,7 +122,7 @@ class SignIn:
                 await self._one_time.redeem(tx, challenge, "second_factor")
             except LinkInvalid:
                 raise SessionExpired("This sign-in was finished or has expired; begin again.") from None
-            await self._throttle.succeeded(tx, [attempt])
+            await self._throttle.succeeded(tx, [knock])
             return await self._sessions.open(tx, user, visit, how="second factor")
 
     async def _challenged(self, challenge: str) -> UUID:
@@ -132,23 +132,23 @@ class SignIn:
         except LinkInvalid:
             raise SessionExpired("This sign-in was finished or has expired; begin again.") from None
 
-    def _attempts(self, email: str, device: str | None, ip: str) -> tuple[Attempt, ...]:
+    def _knocks(self, email: str, device: str | None, ip: str) -> tuple[Knock, ...]:
         account = email.lower()
         known = self._devices.known(device, email)
         if known is not None:
-            return (Attempt(PASSWORD_DEVICE, f"{account}|{known}"),)
-        return (Attempt(PASSWORD_HERE, f"{account}|{ip}"), Attempt(PASSWORD_ANYWHERE, account))
+            return (Knock(PASSWORD_DEVICE, f"{account}|{known}"),)
+        return (Knock(PASSWORD_HERE, f"{account}|{ip}"), Knock(PASSWORD_ANYWHERE, account))
 
 
-def password_attempts(email: str) -> tuple[Attempt, ...]:
+def password_knocks(email: str) -> tuple[Knock, ...]:
     """Return what a reset of the password forgives; what was counted for single addresses stays."""
-    return (Attempt(PASSWORD_ANYWHERE, email.lower()),)
+    return (Knock(PASSWORD_ANYWHERE, email.lower()),)
 
 
 async def may_mail(throttle: Throttle, email: str) -> bool:
     """Tell whether one more mail with a link may go to this address; the caller learns nothing else."""
     try:
-        await throttle.admit(Attempt(LINK_MAIL, email.lower()))
+        await throttle.admit(Knock(LINK_MAIL, email.lower()))
     except TooManyAttempts:
         return False
     return True

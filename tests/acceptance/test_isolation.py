@@ -21,9 +21,9 @@ from tests.support.people import Lab
 
 PLATFORM_TABLES = {
     "alembic_version",
-    "attempts",
     "channel_models",
     "channels",
+    "knocks",
     "oidc_identities",
     "one_time_tokens",
     "prices",

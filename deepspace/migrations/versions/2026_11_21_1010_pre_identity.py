@@ -9,7 +9,7 @@ from deepspace.migrations.tenancy import keep_from_tenants
 revision = "2026_11_21_1010"
 down_revision = "2026_11_21_1000"
 
-TABLES = ("attempts", "one_time_tokens", "totp_secrets", "recovery_codes", "oidc_identities")
+TABLES = ("knocks", "one_time_tokens", "totp_secrets", "recovery_codes", "oidc_identities")
 
 STATEMENTS: tuple[str, ...] = (
     """
@@ -21,15 +21,15 @@ STATEMENTS: tuple[str, ...] = (
     # Until now an operator made every account, and vouches for its address.
     "UPDATE users SET email_verified_at = created_at",
     """
-    CREATE TABLE attempts (
+    CREATE TABLE knocks (
         key BYTEA NOT NULL,
         count INTEGER DEFAULT 1 NOT NULL,
         last_at TIMESTAMP WITH TIME ZONE NOT NULL,
         wait_until TIMESTAMP WITH TIME ZONE NOT NULL,
-        CONSTRAINT pk_attempts PRIMARY KEY (key)
+        CONSTRAINT pk_knocks PRIMARY KEY (key)
     )
     """,
-    "CREATE INDEX ix_attempts_last_at ON attempts (last_at)",
+    "CREATE INDEX ix_knocks_last_at ON knocks (last_at)",
     """
     CREATE TABLE one_time_tokens (
         id UUID NOT NULL,
@@ -86,7 +86,7 @@ STATEMENTS: tuple[str, ...] = (
 )
 
 UNDO: tuple[str, ...] = (
-    "DROP TABLE oidc_identities, recovery_codes, totp_secrets, one_time_tokens, attempts",
+    "DROP TABLE oidc_identities, recovery_codes, totp_secrets, one_time_tokens, knocks",
     "ALTER TABLE users DROP COLUMN locale, DROP COLUMN email_verified_at",
 )
 

@@ -30,7 +30,7 @@ def guess(site: Live, email: str, times: int) -> list[int]:
 def prolong(site: Live) -> None:
     """Make every wait that has begun last an hour: the test is over before."""
     with psycopg.connect(site.database_url, autocommit=True) as database:
-        database.execute("UPDATE attempts SET wait_until = now() + interval '1 h' WHERE wait_until > last_at")
+        database.execute("UPDATE knocks SET wait_until = now() + interval '1 h' WHERE wait_until > last_at")
 
 
 def test_the_eleventh_guess_waits_also_if_all_are_sent_at_once_to_two_gateways(
@@ -61,13 +61,13 @@ def test_waits_double_up_to_a_cap_and_a_success_forgets_them(site: Live, victim:
         for _ in range(11):
             [waited] = database.execute(
                 "SELECT max(extract(epoch FROM wait_until - last_at))::int"
-                " FROM (SELECT * FROM attempts ORDER BY last_at DESC LIMIT 2) AS newest"
+                " FROM (SELECT * FROM knocks ORDER BY last_at DESC LIMIT 2) AS newest"
             ).fetchone() or [0]
             waits.append(waited)
-            database.execute("UPDATE attempts SET wait_until = now() - interval '1 s'")
+            database.execute("UPDATE knocks SET wait_until = now() - interval '1 s'")
             assert sign_in(site.http, victim, WRONG).status_code == 401
         assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
-        database.execute("UPDATE attempts SET wait_until = now() - interval '1 s'")
+        database.execute("UPDATE knocks SET wait_until = now() - interval '1 s'")
         assert sign_in(site.http, victim).status_code == 200
         site.http.cookies.clear()
         assert guess(site, victim, 10) == [401] * 10
@@ -109,7 +109,7 @@ def test_guesses_from_many_addresses_are_counted_together_and_wait_a_minute_at_m
     assert [answer.status_code for answer in answers].count(401) == 50
     with psycopg.connect(site.database_url, autocommit=True) as database:
         for _ in range(8):
-            database.execute("UPDATE attempts SET wait_until = now() - interval '1 s'")
+            database.execute("UPDATE knocks SET wait_until = now() - interval '1 s'")
             assert guess_from_somewhere(0).status_code == 401
     refused = guess_from_somewhere(0)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
@@ -128,7 +128,7 @@ def test_a_reset_by_mail_opens_the_account_again(site: Live, mailbox: Mailbox, v
     with psycopg.connect(site.database_url, autocommit=True) as database:
         for _ in range(3):
             guess(site, victim, 10)
-            database.execute("UPDATE attempts SET count = 60 WHERE count > 5")
+            database.execute("UPDATE knocks SET count = 60 WHERE count > 5")
     prolong(site)
     body = {"email": victim, "password": PASSWORD}
     blocked = site.http.post("/api/auth/login", json=body, headers=somewhere())
@@ -145,7 +145,7 @@ def test_a_reset_by_mail_opens_the_account_again(site: Live, mailbox: Mailbox, v
 def test_no_address_stands_in_the_counters(site: Live, victim: str) -> None:
     guess(site, victim, 2)
     with psycopg.connect(site.database_url) as database:
-        rows = database.execute("SELECT * FROM attempts").fetchall()
+        rows = database.execute("SELECT * FROM knocks").fetchall()
     assert rows
     assert victim not in str(rows)
     assert PASSWORD not in str(rows)
