@@ -51,7 +51,7 @@ class AddressGate(Protocol):
 
 
 async def _admit(request: Request, org_id: UUID) -> None:
-    """Hold a caller who may do it against the organisation's address rules: strangers learn nothing of them."""
+    """Hold a caller who may against the organisation's address rules: strangers learn nothing of them."""
     gate: AddressGate = request.app.state.provided[AddressGate]
     await gate.admit_to(org_id, client_ip(request))
 
