@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.support.catalogue import columns, orphans, references, rows
-from tests.support.live import Live, as_
+from tests.support.live import PASSWORD, Live, as_
 from tests.support.people import Lab, contents, people, verdict
 
 
@@ -174,6 +174,31 @@ def test_what_is_removed_leaves_no_row_that_points_nowhere(live: Live) -> None:
         assert dangling(connection, lab.tenant.organization_id) == {}
         for table in ("team_members", "teams"):
             assert count(connection, table, lab.tenant.organization_id) == 0
+
+
+def test_an_organisation_ends_with_the_account_of_its_only_member(live: Live) -> None:
+    lab = Lab(live, live.tenant(name="Alone"))
+    admin, heir = Lab(live, live.tenant("0")), people(live, "heir")[0]
+    [member] = admin.staff("admin")
+    waiting = admin.invite(member.token, role="guest")
+    for token in (lab.owner, member.token):
+        response = live.call("/api/me", token, "DELETE", json={"password": PASSWORD})
+        assert response.status_code == 204, response.text
+    assert live.chat("fake-echo", "hello", lab.tenant.api_key).status_code == 401
+    # Nobody stands behind the invitation of somebody who is gone.
+    response = live.call(f"/api/invitations/{waiting['token']}/accept", heir.token, "POST")
+    assert verdict(response) == (410, "invitation_revoked")
+    with psycopg.connect(live.database_url) as connection:
+        [(deleted, balance)] = rows(
+            connection,
+            "SELECT deleted_at IS NOT NULL, balance_nano FROM orgs o JOIN wallets w ON w.org_id = o.id"
+            " WHERE o.id = %s",
+            lab.tenant.organization_id,
+        )
+        assert (deleted, balance) == (True, 0)
+        # The books keep the ids of people who are gone, and nothing else does.
+        assert set(dangling(connection, lab.tenant.organization_id)) <= {("transactions", "actor_id")}
+        assert dangling(connection, admin.tenant.organization_id) == {}
 
 
 def test_the_search_for_orphans_finds_one(live: Live) -> None:

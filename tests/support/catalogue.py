@@ -77,8 +77,8 @@ def references(connection: psycopg.Connection[Any]) -> list[tuple[str, str, str]
 def orphans(
     connection: psycopg.Connection[Any], table: str, column: str, named: str, org_id: str | None
 ) -> int:
-    """Count the rows of a table whose column names a row that is not there; one organisation's rows, if the table
-    says whose they are."""
+    """Count the rows of a table whose column names a row that is not there: one organisation's rows, if the
+    table says whose they are."""
     has_org = (table, "org_id") in columns(connection)
     query = sql.SQL(
         "SELECT count(*) FROM {table} t WHERE t.{column} IS NOT NULL"
