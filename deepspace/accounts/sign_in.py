@@ -6,6 +6,7 @@ sign-ins takes none from the rest of the platform.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,6 +34,15 @@ from deepspace.accounts.throttle import (
 )
 from deepspace.accounts.totp import SecondFactor
 from deepspace.kit.db import Database, Record, Transaction
+from deepspace.kit.errors import Overloaded
+
+LANES = 3
+"""Sign-ins with a password that one gateway process works on at a time: enough to keep the hashing busy, few
+enough to leave most of the database's connections to everybody else."""
+
+MAX_UNDER_WAY = 64
+"""Sign-ins with a password that one gateway process has under way. More are refused before they cost a
+transaction or a hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,8 @@ class SignIn:
         self._sessions = sessions
         self._second_factor = second_factor
         self._one_time = one_time
+        self._under_way = 0
+        self._lanes = asyncio.Semaphore(LANES)
 
     async def by_password(self, *, email: str, password: str, device: str | None, visit: Visit) -> SignedIn:
         """Check a password and open a session.
@@ -77,6 +89,16 @@ class SignIn:
         disabled account, and takes as long; TooManyAttempts after some of those; SecondFactorRequired if the
         password is right and the account has a second factor.
         """
+        if self._under_way >= MAX_UNDER_WAY:
+            raise Overloaded("Too many sign-ins at once; try again shortly.", headers={"retry-after": "2"})
+        self._under_way += 1
+        try:
+            async with self._lanes:
+                return await self._by_password(email, password, device, visit)
+        finally:
+            self._under_way -= 1
+
+    async def _by_password(self, email: str, password: str, device: str | None, visit: Visit) -> SignedIn:
         knocks = self._knocks(email, device, visit.ip)
         await self._throttle.admit(*knocks)
         async with self._database.platform() as tx:
