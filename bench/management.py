@@ -2,7 +2,7 @@
 
 Fifty people each open a page (five requests, one after the other), think for a moment, and open the next.
 Then the same without thinking, which shows where the ceiling is. Last, chat calls alone and chat calls while
-fifty clients try passwords as fast as they can: the ratio says what a storm of sign-ins costs everybody else.
+a hundred clients try passwords as fast as they can: the ratio says what a storm of sign-ins costs all others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.stack import Stack, people, running_stack
 
 USERS = 50
 THINK_S = (0.5, 1.5)
-STORM = 50
+STORM = 100
 CHAT_CONNECTIONS = 4
 
 

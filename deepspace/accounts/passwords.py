@@ -4,7 +4,12 @@ CPU, and with a bound on those who wait, so that a storm is refused instead of q
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -16,7 +21,18 @@ MIN_LENGTH = 10
 MAX_WAITING = 64
 """Hashes that may wait for their turn, in one gateway process: about two seconds of work."""
 
+NICENESS = 15
+"""How far hashing stands back behind the calls of the same process, as `nice` counts."""
+
 Result = TypeVar("Result")
+
+
+def _stand_back() -> None:
+    """Give the calling thread a lower priority. Linux keeps one for each thread (setpriority(2), "C
+    library/kernel differences"); elsewhere hashing runs beside everything else."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Passwords:
@@ -26,6 +42,7 @@ class Passwords:
         """At most `parallel` hashes are computed at a time and `max_waiting` wait; more are refused with
         Overloaded (503)."""
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        self._threads = ThreadPoolExecutor(parallel, "argon2", initializer=_stand_back)
         self._gate = asyncio.Semaphore(parallel)
         self._max_waiting = max_waiting
         self._waiting = 0
@@ -54,7 +71,7 @@ class Passwords:
         finally:
             self._waiting -= 1
         try:
-            return await asyncio.to_thread(work, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         finally:
             self._gate.release()
 

@@ -44,6 +44,10 @@ MAX_UNDER_WAY = 64
 """Sign-ins with a password that one gateway process has under way. More are refused before they cost a
 transaction or a hash."""
 
+STALL_S = 1.0
+MAX_STALLED = 2_000
+"""How long a refused sign-in waits for its answer, and how many may wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
@@ -80,6 +84,7 @@ class SignIn:
         self._second_factor = second_factor
         self._one_time = one_time
         self._under_way = 0
+        self._stalled = 0
         self._lanes = asyncio.Semaphore(LANES)
 
     async def by_password(self, *, email: str, password: str, device: str | None, visit: Visit) -> SignedIn:
@@ -90,6 +95,7 @@ class SignIn:
         password is right and the account has a second factor.
         """
         if self._under_way >= MAX_UNDER_WAY:
+            await self._stall()
             raise Overloaded("Too many sign-ins at once; try again shortly.", headers={"retry-after": "2"})
         self._under_way += 1
         try:
@@ -97,6 +103,16 @@ class SignIn:
                 return await self._by_password(email, password, device, visit)
         finally:
             self._under_way -= 1
+
+    async def _stall(self) -> None:
+        """Let a refusal wait. A storm asks again as soon as it is answered; a client that waits costs
+        nothing, and each second it waits is a request less."""
+        if self._stalled < MAX_STALLED:
+            self._stalled += 1
+            try:
+                await asyncio.sleep(STALL_S)
+            finally:
+                self._stalled -= 1
 
     async def _by_password(self, email: str, password: str, device: str | None, visit: Visit) -> SignedIn:
         knocks = self._knocks(email, device, visit.ip)
