@@ -187,7 +187,7 @@ def test_the_invitation_of_another_tenant_is_not_touched(lab: Lab) -> None:
 
 def test_somebody_registers_with_an_invitation_and_is_a_member(lab: Lab) -> None:
     with psycopg.connect(lab.live.database_url) as connection:
-        connection.execute("DELETE FROM attempts")  # other tests registered from this address too
+        connection.execute("DELETE FROM knocks")  # other tests registered from this address too
     address = f"new-{uuid.uuid4().hex[:8]}@example.org"
     body = {"email": address, "name": "New", "password": "a long enough password"}
     closed = lab.live.http.post("/api/auth/register", json=body)
