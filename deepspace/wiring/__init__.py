@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,8 @@ from deepspace.pipeline.runner import Pipeline
 from deepspace.policy.organizations import RulesPart
 from deepspace.settings import Settings, SettingsWrong
 from deepspace.upstream.catalogue import Catalogue
-from deepspace.upstream.client import AiohttpClient
+from deepspace.upstream.http.client import HttpClient
+from deepspace.upstream.routing import Router
 from deepspace.upstream.service import ChannelService
 from deepspace.upstream.usage_report import UsageReports
 from deepspace.wiring.accounts import wire_accounts
@@ -46,7 +48,7 @@ class Platform:
     clock: Clock
     database: Database
     ledger: LedgerWriter
-    client: AiohttpClient
+    client: HttpClient
     authenticator: Authenticator
     accounts: AccountsService
     keys: KeyService
@@ -78,11 +80,12 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     core = _core(settings, clock or SystemClock())
     database = core.database
     sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
-    client = AiohttpClient()
+    client = HttpClient()
     billing = wire_billing(core, UsageReports(database, sealer))
     policy = wire_policy(core)
     accounts = wire_accounts(core, (billing.books, RulesPart()))
     catalogue = Catalogue(database, sealer)
+    router = Router(time.monotonic)
     channels = ChannelService(sealer, client, catalogue)
     traces = TraceService(MoneyStory(settings.currency), settings.currency)
     chat = chat_pipeline(
@@ -92,6 +95,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         billing.budgets,
         billing.ledger,
         client,
+        router,
         admission=policy.admission,
         policies=policy.policies,
         hold_ttl_s=settings.hold_ttl_s,

@@ -1,0 +1,74 @@
+"""Opening connections: names, addresses, TLS. The environment's proxies are not looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from socket import SOCK_STREAM
+from typing import Any, cast
+
+import aiohappyeyeballs
+
+from deepspace.upstream.http.connection import Connection, Owner
+from deepspace.upstream.http.head import Origin
+
+ADDRESSES_KEPT_S = 30.0
+SECOND_ADDRESS_AFTER_S = 0.25
+"""When the next address is tried beside one that does not answer (RFC 8305, 8)."""
+
+MAX_NAMES = 1000
+
+AddressInfo = tuple[Any, ...]
+
+_start_connection: Any = cast("Any", aiohappyeyeballs).start_connection  # only partly typed
+
+
+def verifying_context() -> ssl.SSLContext:
+    """Return a TLS context that checks the certificate's chain and name against the system's authorities."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Dialler:
+    """Opens connections; remembers the addresses of a name for ADDRESSES_KEPT_S."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        """Use this TLS context for https; `verifying_context` if it is None."""
+        self._context = context
+        self._addresses: dict[tuple[str, int], tuple[float, Sequence[AddressInfo]]] = {}
+
+    async def dial(self, origin: Origin, owner: Owner) -> Connection:
+        """Open a connection; OSError (which TLS errors are, too) if that fails. Bounded by the caller."""
+        loop = asyncio.get_running_loop()
+        addresses = await self._resolve(loop, origin)
+        socket = await _start_connection(
+            addresses, happy_eyeballs_delay=SECOND_ADDRESS_AFTER_S, interleave=1, loop=loop
+        )
+        try:
+            _, connection = await loop.create_connection(
+                lambda: Connection(owner, origin),
+                sock=socket,
+                ssl=self._tls() if origin.tls else None,
+                server_hostname=origin.host if origin.tls else None,
+            )
+        except BaseException:
+            socket.close()
+            raise
+        return connection
+
+    def _tls(self) -> ssl.SSLContext:
+        self._context = self._context or verifying_context()
+        return self._context
+
+    async def _resolve(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> Sequence[AddressInfo]:
+        key, now = (origin.host, origin.port), loop.time()
+        known = self._addresses.get(key)
+        if known is not None and now - known[0] < ADDRESSES_KEPT_S:
+            return known[1]
+        found = await loop.getaddrinfo(origin.host, origin.port, type=SOCK_STREAM)
+        if len(self._addresses) >= MAX_NAMES:
+            self._addresses.clear()
+        self._addresses[key] = (now, found)
+        return found

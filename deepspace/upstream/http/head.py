@@ -1,0 +1,78 @@
+"""Where a channel is, and the head of a request to it (RFC 9112, sections 3 and 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from deepspace.upstream.errors import UpstreamUnavailable
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FORBIDDEN_IN_TARGET = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who a connection leads to."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def origin_of(base_url: str) -> Origin:
+    """Return the origin of an http or https address; UpstreamUnavailable if it is none."""
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError:
+        raise UpstreamUnavailable("The channel's address is not an HTTP address.") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise UpstreamUnavailable("The channel's address is not an HTTP address.")
+    tls = parts.scheme == "https"
+    return Origin(parts.hostname, port or (443 if tls else 80), tls)
+
+
+def field(name: str, value: str) -> bytes:
+    """Return a header field as a line.
+
+    UpstreamUnavailable for a value with a line end or another control character: it would begin a header, or
+    a request, of its own (RFC 9110, 5.5).
+    """
+    if _NAME.fullmatch(name) is None or _FORBIDDEN_IN_VALUE.search(value) is not None:
+        raise UpstreamUnavailable(f"The header '{name[:50]!a}' of a request to the provider is not valid.")
+    return f"{name}: {value}\r\n".encode()
+
+
+def head_of(base_url: str, path: str, api_key: str | None) -> bytes:
+    """Return what the head of every POST to `path` under `base_url` begins with; it lacks what differs from
+    call to call, the length of the body and the end.
+
+    UpstreamUnavailable if the address or the credential cannot stand in a head.
+    """
+    origin = origin_of(base_url)
+    target = f"{urlsplit(base_url).path.rstrip('/')}{path}"
+    if not target.startswith("/") or _FORBIDDEN_IN_TARGET.search(target) is not None:
+        raise UpstreamUnavailable("The channel's address is not an HTTP address.")
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host.encode("idna").decode()
+    if origin.port != (443 if origin.tls else 80):
+        host = f"{host}:{origin.port}"
+    lines = [
+        f"POST {target} HTTP/1.1\r\n".encode(),
+        field("host", host),
+        field("user-agent", "deepspace-gateway"),
+        field("accept-encoding", "identity"),
+        field("content-type", "application/json"),
+    ]
+    if api_key is not None:
+        lines.append(field("authorization", f"Bearer {api_key}"))
+    return b"".join(lines)
+
+
+def request(head: bytes, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a whole request; see `field` for what is refused."""
+    more = b"".join([field(name, value) for name, value in headers.items()])
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, more, len(body), body)
