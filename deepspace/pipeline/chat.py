@@ -40,6 +40,7 @@ from deepspace.policy.admission import Admission
 from deepspace.policy.policies import PolicyBook
 from deepspace.upstream.catalogue import Catalogue
 from deepspace.upstream.client import UpstreamClient
+from deepspace.upstream.routing import Router
 
 
 def chat_pipeline(
@@ -49,6 +50,7 @@ def chat_pipeline(
     budgets: BudgetBook,
     ledger: Ledger,
     client: UpstreamClient,
+    router: Router,
     *,
     admission: Admission,
     policies: PolicyBook,
@@ -70,7 +72,7 @@ def chat_pipeline(
             Policy(catalogue, policies),
             BudgetHold(prices, budgets, ledger, hold_ttl_s),
         ],
-        call=UpstreamCall(client, ledger, drain_timeout),
+        call=UpstreamCall(client, router, ledger, drain_timeout),
         after=[
             UsageCapture(),
             AuditStep(),

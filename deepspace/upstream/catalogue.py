@@ -43,6 +43,12 @@ class Route:
     timeouts: Timeouts
     on_disconnect: Literal["drain", "cancel"]
     created_at: datetime
+    priority: int = 0
+    weight: int = 1
+    max_parallel: int | None = None
+    """Calls the channel may have under way in one gateway process; None for any number."""
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    """Header fields that the channel sends with each call, beside the dialect's own."""
 
     @property
     def is_local(self) -> bool:
@@ -104,4 +110,8 @@ class Catalogue:
             Timeouts(**row.timeouts),
             row.on_disconnect,
             row.created_at,
+            row.priority,
+            row.weight,
+            row.max_parallel,
+            tuple(row.headers.items()),
         )

@@ -19,6 +19,13 @@ class UpstreamUnavailable(PlatformError):
     code = "upstream_unavailable"
 
 
+class ChannelsBusy(PlatformError):
+    """Every channel of this model is busy, or was asked by its provider to wait. Nothing was charged."""
+
+    status = 503
+    code = "upstream_unavailable"
+
+
 class UpstreamTimeout(PlatformError):
     """The model's provider did not answer in time."""
 

@@ -32,6 +32,7 @@ class Channel(Table):
         CheckConstraint("kind IN ('newapi', 'openai', 'anthropic', 'local')", name="kind"),
         CheckConstraint("status IN ('enabled', 'disabled')", name="status"),
         CheckConstraint("on_disconnect IN ('drain', 'cancel')", name="on_disconnect"),
+        CheckConstraint("max_parallel > 0", name="max_parallel"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -42,6 +43,8 @@ class Channel(Table):
     sealed_usage_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    max_parallel: Mapped[int | None] = mapped_column(Integer)
+    headers: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     timeouts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     on_disconnect: Mapped[str] = mapped_column(Text, server_default="drain")
     status: Mapped[str] = mapped_column(Text, server_default="enabled")

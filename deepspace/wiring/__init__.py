@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from deepspace.policy.organizations import RulesPart
 from deepspace.settings import Settings, SettingsWrong
 from deepspace.upstream.catalogue import Catalogue
 from deepspace.upstream.http.client import HttpClient
+from deepspace.upstream.routing import Router
 from deepspace.upstream.service import ChannelService
 from deepspace.upstream.usage_report import UsageReports
 from deepspace.wiring.accounts import wire_accounts
@@ -83,6 +85,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     policy = wire_policy(core)
     accounts = wire_accounts(core, (billing.books, RulesPart()))
     catalogue = Catalogue(database, sealer)
+    router = Router(time.monotonic)
     channels = ChannelService(sealer, client, catalogue)
     traces = TraceService(MoneyStory(settings.currency), settings.currency)
     chat = chat_pipeline(
@@ -92,6 +95,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         billing.budgets,
         billing.ledger,
         client,
+        router,
         admission=policy.admission,
         policies=policy.policies,
         hold_ttl_s=settings.hold_ttl_s,

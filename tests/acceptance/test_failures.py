@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -37,6 +38,8 @@ def test_a_failure_before_the_first_byte_is_a_status_and_costs_nothing(
     code: str,
     stream: bool,
 ) -> None:
+    if model == "fake-429":
+        model = busy(live)
     before = live.balance()
     response = live.chat(model, "one two three", stream=stream)
     assert response.status_code == status, response.text
@@ -88,9 +91,34 @@ def test_a_failure_in_the_middle_of_a_stream_is_an_error_event_and_charges_what_
     assert before - live.balance() == Decimal(story["cost"]) > 0
 
 
-def test_a_busy_providers_retry_after_reaches_the_client(live: Live) -> None:
-    response = live.chat("fake-429", "hi")
-    assert response.headers["retry-after"] == "7"
+def busy(live: Live) -> str:
+    """Return a model whose provider asks to be left alone; each test has its own, or it would wait."""
+    name = f"busy-{uuid.uuid4().hex[:8]}"
+    live.channel({"model": name, "upstream_model": "fake-429", "max_output_tokens": 200})
+    return name
+
+
+def test_a_busy_provider_is_left_alone_for_as_long_as_it_asks_and_the_client_is_told(live: Live) -> None:
+    model = busy(live)
+    prompt = uuid.uuid4().hex
+    for _ in range(3):
+        response = live.chat(model, prompt)
+        assert response.status_code == 503
+        assert 5 <= int(response.headers["retry-after"]) <= 7
+    assert len(live.upstream.of_prompt(prompt)) == 1
+
+
+def test_a_channel_takes_over_from_a_busy_one(live: Live) -> None:
+    model = busy(live)
+    live.channel(
+        {"model": model, "upstream_model": "fake-echo", "max_output_tokens": 200}, price=False, priority=-1
+    )
+    prompt = uuid.uuid4().hex
+    for number in range(3):
+        response = live.chat(model, prompt)
+        assert response.status_code == 200
+        attempts = live.trace(response.headers["x-trace-id"])["attempts"]
+        assert len(attempts) == (2 if number == 0 else 1)
 
 
 def test_a_provider_that_refuses_our_credential_is_our_problem_and_not_the_callers(live: Live) -> None:

@@ -1,6 +1,7 @@
 """upstream_call: speak to the model. Frames flow as they come; a small scanner watches for usage and errors.
 
-Before the first byte a failing channel is left for the next; after it a failure is told to the client.
+Before the first byte a failing channel is left for the next (upstream/routing.py chooses); after it a failure
+is told to the client.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from deepspace.kit.sse import SseEvent, SseScanner
 from deepspace.pipeline.exchange import Attempt, Exchange
 from deepspace.upstream.catalogue import Route
 from deepspace.upstream.client import Response, UpstreamClient
-from deepspace.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from deepspace.upstream.errors import ChannelsBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from deepspace.upstream.routing import Router, Ticket
 from deepspace.upstream.wire import Seen, error_message, estimate_tokens, read_answer, rejected
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -43,16 +45,19 @@ class UpstreamCall:
 
     name = "upstream_call"
 
-    def __init__(self, client: UpstreamClient, ledger: Ledger, drain_timeout: timedelta) -> None:
+    def __init__(
+        self, client: UpstreamClient, router: Router, ledger: Ledger, drain_timeout: timedelta
+    ) -> None:
         """`drain_timeout` bounds how long an answer is read on for a client that has left."""
         self._client = client
+        self._router = router
         self._ledger = ledger
         self._drain_s = drain_timeout.total_seconds()
 
     async def __call__(self, x: Exchange) -> AsyncGenerator[bytes]:
         """Yield frames of a stream; put a JSON answer on the exchange. Writes attempts, usage, delivered."""
         try:
-            response, attempt = await self._answering(x)
+            response, attempt, ticket = await self._answering(x)
         except ClientLeft:
             return
         reach("call.after_head")
@@ -72,12 +77,17 @@ class UpstreamCall:
         except (UpstreamUnavailable, UpstreamTimeout) as error:
             if not x.presence.gone.is_set():
                 attempt.error = error.message
+                ticket.failed()
                 raise
             attempt.error = "stopped: the client left"
         except PlatformError as error:
             attempt.error = error.message
+            ticket.failed()
             raise
+        else:
+            ticket.answered()
         finally:
+            ticket.given_up()
             _finish(x, attempt)
             await response.close()
 
@@ -102,26 +112,39 @@ class UpstreamCall:
             request_id = response.headers.get("x-request-id")
             await self._ledger.progress(Progress(x.hold_id, told, attempt.route.channel_id, request_id))
 
-    async def _answering(self, x: Exchange) -> tuple[Response, Attempt]:
-        """Return the first answer with status 200, trying routes in order."""
-        last: PlatformError = UpstreamUnavailable()
+    async def _answering(self, x: Exchange) -> tuple[Response, Attempt, Ticket]:
+        """Return the first answer with status 200, trying routes as the router chooses."""
+        last: PlatformError = ChannelsBusy(headers={"retry-after": str(self._router.wait_s(x.routes))})
+        tried: list[Route] = []
         for number in range(MAX_TRIES):
-            route = x.routes[number % len(x.routes)]
-            if number >= len(x.routes):
+            route = self._router.choose(x.routes, tried)
+            if route is None:
+                break
+            if route in tried:
                 await asyncio.sleep(RETRY_WAIT_S * number)
+            tried.append(route)
             attempt = Attempt(route, x.clock.now(), x.clock.monotonic_ns())
             x.attempts.append(attempt)
+            ticket = self._router.begin(route, retry=number > 0)
             try:
                 response = await self._post(x, route)
                 attempt.status = response.status
                 if response.status == 200:
-                    return response, attempt
+                    return response, attempt, ticket
                 last = await _refusal(response)
                 attempt.error = last.message
                 retry = response.status in RETRY_STATUS or response.status in CREDENTIAL_STATUS
+                if retry:
+                    ticket.failed(_retry_after_s(response))
+                else:
+                    ticket.answered()
             except (UpstreamUnavailable, UpstreamTimeout) as error:
                 last, retry = error, True
                 attempt.error = error.message
+                ticket.failed()
+            except BaseException:
+                ticket.given_up()
+                raise
             _finish(x, attempt)
             if not retry or x.presence.gone.is_set():
                 break
@@ -129,7 +152,10 @@ class UpstreamCall:
 
     async def _post(self, x: Exchange, route: Route) -> Response:
         reach("call.before_send")
-        headers = {"accept": "text/event-stream" if x.call.stream else "application/json"}
+        headers = {
+            **dict(route.extra_headers),
+            "accept": "text/event-stream" if x.call.stream else "application/json",
+        }
         sending = self._client.post(route, "/chat/completions", _body_for(x, route), headers)
         if route.on_disconnect == "drain":
             return await sending
@@ -165,6 +191,12 @@ def _body_for(x: Exchange, route: Route) -> bytes:
         options = msgspec.json.decode(fields["stream_options"]) if "stream_options" in fields else None
         fields["stream_options"] = {**(options or {}), "include_usage": True}
     return msgspec.json.encode(fields)
+
+
+def _retry_after_s(response: Response) -> float | None:
+    """Return how long a provider asks to be left alone, if it says so in seconds (RFC 9110, 10.2.3)."""
+    text = response.headers.get("retry-after", "")
+    return float(text) if response.status in {429, 529} and text.isdigit() and len(text) < 8 else None
 
 
 async def _refusal(response: Response) -> PlatformError:
