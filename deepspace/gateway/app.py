@@ -25,10 +25,11 @@ from deepspace.gateway.asgi import (
     send_json,
     send_whole,
 )
+from deepspace.gateway.chat import ChatEndpoint
 from deepspace.gateway.docs import docs_page
 from deepspace.gateway.errors import problem
 from deepspace.gateway.metrics import CONTENT_TYPE, Metrics
-from deepspace.gateway.openai.chat import ChatCompletions
+from deepspace.gateway.openai.chat import OpenAIDialect
 from deepspace.gateway.openai.errors import error_body
 from deepspace.gateway.openai.models import Models
 from deepspace.gateway.static import StaticFiles
@@ -60,8 +61,8 @@ class Gateway:
         self._body_limit = platform.settings.max_body_mib * 1024 * 1024
         self._v1: Mapping[str, Mapping[str, App]] = {
             "/v1/chat/completions": {
-                "POST": ChatCompletions(
-                    platform.chat, platform.authenticator, platform.clock, self._body_limit
+                "POST": ChatEndpoint(
+                    OpenAIDialect(), platform.chat, platform.authenticator, platform.clock, self._body_limit
                 )
             },
             "/v1/models": {"GET": models},

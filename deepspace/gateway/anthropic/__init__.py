@@ -1,0 +1,1 @@
+"""The Anthropic dialect of clients, `/v1/messages`: parse → pipeline → encode."""
