@@ -16,12 +16,14 @@ from deepspace.billing.rates import Price, Usage
 from deepspace.kit.clock import Clock
 from deepspace.kit.errors import PlatformError
 from deepspace.policy.admission import Ticket
-from deepspace.upstream.catalogue import Route
+from deepspace.upstream.catalogue import Dialect, Route
+from deepspace.kit.sse import SseEvent
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """What the client asked, in the inner language. `fields` keeps every field as the bytes that came."""
+    """What the client asked. `fields` keeps every field of its `dialect` as the bytes that came; `headers` go
+    along to a channel of the same dialect."""
 
     model: str
     stream: bool
@@ -32,6 +34,8 @@ class ChatCall:
     fields: Mapping[str, Any]
 
 
+    dialect: Dialect = "openai"
+    headers: tuple[tuple[str, str], ...] = ()
 @dataclass(slots=True)
 class Attempt:
     """One try at one channel."""
@@ -89,6 +93,15 @@ class Encoder(Protocol):
     content_type: str
 
     def whole(self, x: Exchange) -> bytes:
+    def inner(self, call: ChatCall) -> Mapping[str, Any]:
+        """Return the call's fields in the inner language; Untranslatable if it has no words for them."""
+        ...
+
+    def frame(self, x: Exchange, data: bytes) -> bytes:
+        """Return what a chunk of the inner language is in this dialect: events, or nothing. Asked for each
+        chunk in order, and only if the dialect is another one."""
+        ...
+
         """Return the body of a JSON answer."""
         ...
 
@@ -149,6 +162,10 @@ class Exchange:
     usage_event: bytes | None = None
     last_event: bytes | None = None
     delivered: list[str] = field(default_factory=list[str])
+    is_native: bool = False
+    """The answer is in the client's own dialect, not in the inner language."""
+    held: list[SseEvent] = field(default_factory=list[SseEvent])
+    """Events that end a native stream; they wait for the books."""
     answer: bytes | None = None
 
     # usage_capture

@@ -11,10 +11,14 @@ from uuid import UUID
 from deepspace.kit.cache import ReadThrough
 from deepspace.kit.crypto import Sealer
 from deepspace.kit.db import Database, Record
+from deepspace.upstream.anthropic.words import VERSION
 from deepspace.upstream.errors import ModelNotFound
 from deepspace.upstream.repository import ChannelRepository
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
+
+Dialect = Literal["openai", "anthropic"]
+"""What a client or a channel speaks. The first is the inner language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Route:
     """Calls the channel may have under way in one gateway process; None for any number."""
     extra_headers: tuple[tuple[str, str], ...] = ()
     """Header fields that the channel sends with each call, beside the dialect's own."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the channel speaks."""
+        return "anthropic" if self.kind == "anthropic" else "openai"
 
     @property
     def is_local(self) -> bool:
@@ -97,6 +106,10 @@ class Catalogue:
 
     def _route(self, row: Record) -> Route:
         api_key = self._sealer.open(row.sealed_key, seal_place(row.id)) if row.sealed_key else None
+        headers = {name.lower(): value for name, value in row.headers.items()}
+        if row.kind == "anthropic":  # its credential goes in a header of its own
+            headers = {"anthropic-version": VERSION, **headers, **({"x-api-key": api_key} if api_key else {})}
+            api_key = None
         return Route(
             row.id,
             row.name,
@@ -113,5 +126,5 @@ class Catalogue:
             row.priority,
             row.weight,
             row.max_parallel,
-            tuple(row.headers.items()),
+            tuple(headers.items()),
         )

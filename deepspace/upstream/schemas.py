@@ -64,7 +64,7 @@ class ChannelBody(BaseModel):
     )
 
     name: Name
-    kind: Literal["newapi", "openai"]
+    kind: Literal["newapi", "openai", "anthropic"]
     base_url: Annotated[str, Field(max_length=500), AfterValidator(_http_url)]
     api_key: Annotated[str, Field(max_length=500)] | None = None
     usage_key: Annotated[str, Field(max_length=500)] | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from deepspace.gateway.openai.errors import error_body
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.money import decimal_from_nano
 from deepspace.kit.sse import encode_event
-from deepspace.pipeline.exchange import Exchange
+from deepspace.pipeline.exchange import ChatCall, Exchange
 
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -19,6 +20,14 @@ class OpenAIEncoder:
     """The Encoder of this dialect; see pipeline/exchange.py."""
 
     content_type = "application/json"
+
+    def inner(self, call: ChatCall) -> Mapping[str, Any]:
+        """Return the client's fields: this dialect is the inner language."""
+        return call.fields
+
+    def frame(self, x: Exchange, data: bytes) -> bytes:
+        """Return a chunk as an event."""
+        return encode_event(data)
 
     def whole(self, x: Exchange) -> bytes:
         """Return the provider's JSON answer with the cost in its usage."""

@@ -11,19 +11,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from datetime import timedelta
 from typing import TypeVar
 
-import msgspec
-
 from deepspace.billing.ledger import Ledger, Progress
-from deepspace.billing.rates import Usage
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.failpoints import reach
-from deepspace.kit.sse import SseEvent, SseScanner
+from deepspace.kit.sse import SseScanner
 from deepspace.pipeline.exchange import Attempt, Exchange
+from deepspace.pipeline.wording import StreamReader, read_whole, request_for
+from deepspace.upstream.anthropic.words import Untranslatable
 from deepspace.upstream.catalogue import Route
 from deepspace.upstream.client import Response, UpstreamClient
 from deepspace.upstream.errors import ChannelsBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from deepspace.upstream.routing import Router, Ticket
-from deepspace.upstream.wire import Seen, error_message, estimate_tokens, read_answer, rejected
+from deepspace.upstream.wire import error_message, estimate_tokens, rejected
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
@@ -142,6 +141,10 @@ class UpstreamCall:
                 last, retry = error, True
                 attempt.error = error.message
                 ticket.failed()
+            except Untranslatable as error:
+                ticket.given_up()
+                attempt.error = error.message
+                last, retry = error, any(other not in tried for other in x.routes)
             except BaseException:
                 ticket.given_up()
                 raise
@@ -152,11 +155,8 @@ class UpstreamCall:
 
     async def _post(self, x: Exchange, route: Route) -> Response:
         reach("call.before_send")
-        headers = {
-            **dict(route.extra_headers),
-            "accept": "text/event-stream" if x.call.stream else "application/json",
-        }
-        sending = self._client.post(route, "/chat/completions", _body_for(x, route), headers)
+        path, headers, body = request_for(x, route)
+        sending = self._client.post(route, path, body, headers)
         if route.on_disconnect == "drain":
             return await sending
         return await _unless_gone(x, sending)
@@ -173,24 +173,6 @@ async def _unless_gone(x: Exchange, work: Awaitable[Result]) -> Result:
             raise ClientLeft from None
         task.cancel()
         raise
-
-
-def _body_for(x: Exchange, route: Route) -> bytes:
-    """Return the client's body with the smallest edit: model, output limit, and usage asked for in
-    streams."""
-    fields = dict(x.call.fields)
-    fields["model"] = route.upstream_model
-    name = (
-        "max_completion_tokens"
-        if "max_completion_tokens" in fields or route.kind == "openai"
-        else "max_tokens"
-    )
-    fields.pop("max_tokens", None)
-    fields[name] = min(x.max_output_tokens, route.max_output_tokens)
-    if x.call.stream:
-        options = msgspec.json.decode(fields["stream_options"]) if "stream_options" in fields else None
-        fields["stream_options"] = {**(options or {}), "include_usage": True}
-    return msgspec.json.encode(fields)
 
 
 def _retry_after_s(response: Response) -> float | None:
@@ -227,7 +209,7 @@ async def _refusal(response: Response) -> PlatformError:
 async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIterator[bytes]:
     if "event-stream" not in response.headers.get("content-type", ""):
         raise UpstreamError("The provider did not answer with an event stream.")
-    scanner = SseScanner()
+    scanner, reader = SseScanner(), StreamReader(x, attempt.route)
     done = finished = False
     async for chunk in response.chunks():
         _received(x, attempt, chunk)
@@ -238,7 +220,7 @@ async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIte
                 if event.data == b"[DONE]":
                     done = True
                 elif event.data:
-                    finished |= _take(x, event, frames)
+                    finished |= reader.take(event, frames)
         except PlatformError as error:
             fault = error
         if frames:  # what came in one piece with a fault is delivered: it is charged
@@ -248,28 +230,11 @@ async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIte
     rest = scanner.finish()
     if rest is not None and rest.data != b"[DONE]":
         frames = []
-        finished |= _take(x, rest, frames)
+        finished |= reader.take(rest, frames)
         for frame in frames:
             yield frame.rstrip(b"\r\n") + b"\n\n"
     if not (done or finished or rest is not None):
         raise UpstreamError("The provider's stream broke off before its end.")
-
-
-def _take(x: Exchange, event: SseEvent, frames: list[bytes]) -> bool:
-    """Note what an event says and pass it on; the usage event waits for the books. Returns: the answer is
-    complete."""
-    seen = read_answer(event.data)
-    if seen.error is not None:
-        raise UpstreamError(f"The provider reported an error: {seen.error}")
-    _note_usage(x, seen)
-    if seen.usage is not None and not seen.has_choices:
-        x.usage_event = event.data
-        return True
-    if seen.text:
-        x.delivered.append(seen.text)
-    x.last_event = event.data
-    frames.append(event.raw)
-    return seen.finished
 
 
 async def _whole(x: Exchange, response: Response, attempt: Attempt) -> None:
@@ -279,22 +244,7 @@ async def _whole(x: Exchange, response: Response, attempt: Attempt) -> None:
         parts.append(chunk)
         if attempt.response_bytes > MAX_ANSWER_BYTES:
             raise UpstreamError("The provider's answer is larger than this server accepts.")
-    payload = b"".join(parts)
-    seen = read_answer(payload)
-    if seen.error is not None:
-        raise UpstreamError(f"The provider reported an error: {seen.error}")
-    if not seen.has_choices:
-        raise UpstreamError("The provider's answer has no choices.")
-    _note_usage(x, seen)
-    if seen.text:
-        x.delivered.append(seen.text)
-    x.answer = payload
-
-
-def _note_usage(x: Exchange, seen: Seen) -> None:
-    classes = seen.usage.classes() if seen.usage is not None else None
-    if classes is not None:
-        x.usage = Usage(**classes)
+    read_whole(x, attempt.route, b"".join(parts))
 
 
 def _received(x: Exchange, attempt: Attempt, chunk: bytes) -> None:
