@@ -15,9 +15,9 @@ from deepspace.billing.ledger import Capture, Release, Replay, UsageSource
 from deepspace.billing.rates import Price, Usage
 from deepspace.kit.clock import Clock
 from deepspace.kit.errors import PlatformError
+from deepspace.kit.sse import SseEvent
 from deepspace.policy.admission import Ticket
 from deepspace.upstream.catalogue import Dialect, Route
-from deepspace.kit.sse import SseEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class ChatCall:
     choices: int
     body: bytes
     fields: Mapping[str, Any]
-
-
     dialect: Dialect = "openai"
     headers: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(slots=True)
 class Attempt:
     """One try at one channel."""
@@ -92,7 +92,6 @@ class Encoder(Protocol):
 
     content_type: str
 
-    def whole(self, x: Exchange) -> bytes:
     def inner(self, call: ChatCall) -> Mapping[str, Any]:
         """Return the call's fields in the inner language; Untranslatable if it has no words for them."""
         ...
@@ -102,6 +101,7 @@ class Encoder(Protocol):
         chunk in order, and only if the dialect is another one."""
         ...
 
+    def whole(self, x: Exchange) -> bytes:
         """Return the body of a JSON answer."""
         ...
 
@@ -161,11 +161,11 @@ class Exchange:
     usage: Usage | None = None
     usage_event: bytes | None = None
     last_event: bytes | None = None
-    delivered: list[str] = field(default_factory=list[str])
     is_native: bool = False
     """The answer is in the client's own dialect, not in the inner language."""
     held: list[SseEvent] = field(default_factory=list[SseEvent])
     """Events that end a native stream; they wait for the books."""
+    delivered: list[str] = field(default_factory=list[str])
     answer: bytes | None = None
 
     # usage_capture

@@ -15,9 +15,9 @@ _ABSENT = msgspec.Raw(b"null")
 
 
 class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
-    cached_tokens: int | None = None
     audio_tokens: int | None = None
 
 
@@ -38,17 +38,17 @@ class WireUsage(msgspec.Struct):
         """Return disjoint token classes, or None if the figures contradict themselves (negative, parts >
         whole)."""
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        cached = (prompt.cached_tokens or 0) if prompt else 0
         written = (prompt.cache_write_tokens or 0) if prompt else 0
         written_1h = (prompt.cache_write_1h_tokens or 0) if prompt else 0
-        cached = (prompt.cached_tokens or 0) if prompt else 0
         audio_in = (prompt.audio_tokens or 0) if prompt else 0
         reasoning = (completion.reasoning_tokens or 0) if completion else 0
         audio_out = (completion.audio_tokens or 0) if completion else 0
         found = {
             "input": self.prompt_tokens - cached - written - written_1h - audio_in,
+            "cached_input": cached,
             "cache_write": written,
             "cache_write_1h": written_1h,
-            "cached_input": cached,
             "audio_input": audio_in,
             "output": self.completion_tokens - reasoning - audio_out,
             "reasoning": reasoning,
