@@ -84,6 +84,8 @@ class Price:
 
     def rates_for(self, input_tokens: int) -> Mapping[str, int]:
         """Return the rates of the highest tier that `input_tokens` reaches."""
+        if not self.tiers:
+            return self.rates
         reached = [tier for tier in self.tiers if input_tokens >= tier.from_input_tokens]
         if not reached:
             return self.rates
@@ -125,13 +127,15 @@ class Price:
         """Return the stated rates as decimal prices per million tokens."""
         return {name: decimal_from_price(rate) for name, rate in self.rates.items()}
 
-    def formula(self, usage: Usage) -> str:
-        """Return the sum a person can check by hand: `27 × 0.05/M + 12 × 0.2/M = 0.00000375`."""
+    def formula(self, usage: Usage, cost_nano: int | None = None) -> str:
+        """Return the sum a person can check by hand: `27 × 0.05/M + 12 × 0.2/M = 0.00000375`. `cost_nano` is
+        what `cost_nano(usage)` returned, if that is known."""
         rates = self.rates_for(usage.input_total)
         terms = [f"{n} × {decimal_from_price(_rate(rates, name))}/M" for name, n in usage.counts().items()]
         if self.per_call_nano or not terms:
             terms.append(decimal_from_nano(self.per_call_nano))
-        return f"{' + '.join(terms)} = {decimal_from_nano(self.cost_nano(usage))}"
+        cost_nano = self.cost_nano(usage) if cost_nano is None else cost_nano
+        return f"{' + '.join(terms)} = {decimal_from_nano(cost_nano)}"
 
 
 def _rate(rates: Mapping[str, int], name: str) -> int:

@@ -44,7 +44,7 @@ class ChatEndpoint:
         started_ns, started_at = self._clock.monotonic_ns(), self._clock.now()
         credential = self._dialect.credential(scope)
         address: str = scope["state"]["client_ip"]
-        await self._authenticator.principal(credential, "chat", address)  # before the body is read
+        principal = await self._authenticator.principal(credential, "chat", address)  # before the body
         call = self._dialect.parse(await read_body(scope, receive, self._max_body_bytes), scope)
         x = Exchange(
             trace_id=scope["state"]["trace_id"],
@@ -59,6 +59,7 @@ class ChatEndpoint:
             reference=_reference(scope),
             clamp=header(scope, b"x-deepspace-clamp") == "affordable",
             client_ip=address,
+            principal=principal,
         )
         delivery = self._pipeline.start(x)
         watcher = asyncio.create_task(_watch(receive, x))

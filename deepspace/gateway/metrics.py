@@ -31,14 +31,19 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         in_flight = Gauge("deepspace_calls_in_flight", "Model calls under way.", registry=self._registry)
         in_flight.set_function(calls_in_flight)
         self._registry.register(_LimitDecisions(limit_decisions))
 
     def observe(self, surface: str, status: int, seconds: float) -> None:
         """Count one response."""
-        self._responses.labels(surface, str(status)).inc()
-        self._seconds.labels(surface).observe(seconds)
+        counted = self._counted.get((surface, status))
+        if counted is None:
+            children = self._responses.labels(surface, str(status)), self._seconds.labels(surface)
+            counted = self._counted[surface, status] = children
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     def text(self) -> bytes:
         """Return the exposition format."""

@@ -7,6 +7,7 @@ trust is whatever a client chose to write (MDN, "X-Forwarded-For": security and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -56,6 +57,13 @@ def is_in(address: Address | None, networks: Sequence[Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+@lru_cache(maxsize=4096)
+def canonical(peer: str) -> str:
+    """Return the one way to write an address; what is no address stays as it is."""
+    found = address_of(peer)
+    return str(found) if found is not None else peer
+
+
 def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
     """Return the client's address: the right-most hop that is not one of the `trusted` proxies.
 
@@ -85,4 +93,6 @@ class TrustedProxies:
 
     def client(self, peer: str, forwarded_for: str | None) -> str:
         """Return the client's address; see `client_address`."""
-        return client_address(peer, forwarded_for if self._networks else None, self._networks)
+        if not (self._networks and forwarded_for):
+            return canonical(peer)
+        return client_address(peer, forwarded_for, self._networks)

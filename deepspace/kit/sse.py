@@ -7,7 +7,8 @@ event, `data` lines join by LF, comment lines begin with a colon, a leading BOM 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from deepspace.kit.errors import PlatformError
 
@@ -23,8 +24,7 @@ class EventTooLarge(PlatformError):
     code = "upstream_error"
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
+class SseEvent(msgspec.Struct, frozen=True, gc=False):
     """One event: `raw` is what came over the wire, terminator included; `data` is the joined payload."""
 
     raw: bytes
@@ -46,6 +46,8 @@ class SseScanner:
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Take the next bytes and return the events that are complete by now."""
+        if self._started and not self._buffer and _is_plain(chunk):
+            return [parse_event(part + b"\n\n") for part in chunk[:-2].split(b"\n\n")]
         self._buffer += chunk
         if not self._started and not self._drop_bom():
             return []
@@ -77,6 +79,12 @@ class SseScanner:
         self._started = True
         self._buffer = self._buffer.removeprefix(_BOM)
         return True
+
+
+def _is_plain(chunk: bytes) -> bool:
+    """Tell whether a chunk is whole events with line feeds alone, as nearly every one of every provider
+    is."""
+    return chunk.endswith(b"\n\n") and b"\r" not in chunk and b"\n\n\n" not in chunk
 
 
 def parse_event(raw: bytes) -> SseEvent:

@@ -14,41 +14,46 @@ WRITE_TIMEOUT_S = 30.0
 
 
 class Delivery:
-    """A bounded buffer of frames. A client that reads nothing for WRITE_TIMEOUT_S counts as gone."""
+    """A bounded buffer of frames. A client that reads nothing for WRITE_TIMEOUT_S counts as gone.
+
+    One timer serves all heartbeats: it is moved only when it fires, or when it would fire too late. So a
+    stream that flows sets one timer in all.
+    """
 
     __slots__ = (
         "_buffered",
         "_closed",
+        "_due",
         "_error",
         "_frames",
         "_presence",
-        "_readable",
-        "_started",
-        "_writable",
+        "_reader",
+        "_timer",
+        "_writer",
     )
 
     def __init__(self, presence: Presence) -> None:
         """Start empty, before the first frame."""
         self._frames: deque[bytes] = deque()
         self._buffered = 0
-        self._readable = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._started = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = float("inf")
         self._closed = False
         self._error: PlatformError | None = None
         self._presence = presence
-        presence.when_gone(self._writable.set)
+        presence.when_gone(self._let_write)
 
     # the pipeline's side
 
     async def put(self, frame: bytes) -> None:
         """Hand a frame over; waits while the buffer is full, drops it when the client is gone."""
         if self._buffered >= BUFFER_BYTES and not self._presence.gone.is_set():
-            self._writable.clear()
+            self._writer = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
-                    await self._writable.wait()
+                    await self._writer
             except TimeoutError:
                 self._presence.leave()
         if self._presence.gone.is_set():
@@ -56,26 +61,25 @@ class Delivery:
             return
         self._frames.append(frame)
         self._buffered += len(frame)
-        self._readable.set()
-        self._started.set()
+        self._wake_reader()
 
     def close(self, error: PlatformError | None = None) -> None:
         """Say that the call is settled and nothing more will come; `error` says why it ended badly."""
         self._closed = True
         self._error = error
-        self._readable.set()
-        self._started.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake_reader()
+
+    def _let_write(self) -> None:
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
 
     # the client's side
 
     async def started(self, timeout_s: float | None = None) -> bool:
         """Wait for the first frame or the end; False if neither came in time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._started.wait()
-        except TimeoutError:
-            return False
-        return True
+        return bool(self._frames) or self._closed or await self._news(timeout_s)
 
     @property
     def settled(self) -> bool:
@@ -99,13 +103,41 @@ class Delivery:
                 frame = self._frames.popleft()
                 self._buffered -= len(frame)
                 if self._buffered < BUFFER_BYTES:
-                    self._writable.set()
+                    self._let_write()
                 yield frame
             if self._closed:
                 return
-            self._readable.clear()
-            try:
-                async with asyncio.timeout(heartbeat_s):
-                    await self._readable.wait()
-            except TimeoutError:
+            if not await self._news(heartbeat_s):
                 yield None
+
+    async def _news(self, within_s: float | None) -> bool:
+        """Wait for a frame or the end; False after `within_s` seconds of neither."""
+        loop = asyncio.get_running_loop()
+        if within_s is not None:
+            self._due = loop.time() + within_s
+            if self._timer is None or self._timer.when() > self._due:
+                self._set_timer(loop)
+        self._reader = loop.create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader, self._due = None, float("inf")
+        return bool(self._frames) or self._closed
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._due, self._on_timer, loop)
+
+    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._reader is None:
+            return  # who waits next sets it again
+        if loop.time() < self._due:
+            self._set_timer(loop)
+        else:
+            self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
+
 from deepspace.accounts.principal import Principal
 from deepspace.audit.entry import AuditEntry
 from deepspace.billing.ledger import Capture, Release, Replay, UsageSource
@@ -50,8 +52,7 @@ class Attempt:
     response_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEvent:
+class TimelineEvent(msgspec.Struct, frozen=True):
     """Something that happened. Times are nanoseconds of the monotonic clock."""
 
     at_ns: int

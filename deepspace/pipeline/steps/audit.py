@@ -48,9 +48,9 @@ def _detail(x: Exchange) -> dict[str, Any]:
     key = principal.key if principal is not None else None
     return {
         "billing_ref_id": x.billing_ref_id,
-        "hold_id": str(x.hold_id) if x.hold_id is not None else None,
+        "hold_id": x.hold_id,
         "replayed": x.replay is not None,
-        "project_id": str(x.project_id) if x.project_id is not None else None,
+        "project_id": x.project_id,
         "path": x.path,
         "client_ip": x.client_ip,
         "model": x.call.model,
@@ -61,8 +61,8 @@ def _detail(x: Exchange) -> dict[str, Any]:
         "client_left": x.presence.gone.is_set(),
         "identity": {
             "kind": principal.kind if principal is not None else None,
-            "user_id": str(principal.user_id) if principal is not None and principal.user_id else None,
-            "api_key_id": str(key.id) if key is not None else None,
+            "user_id": principal.user_id if principal is not None else None,
+            "api_key_id": key.id if key is not None else None,
             "api_key_name": key.name if key is not None else None,
         },
         "error": None
@@ -75,7 +75,7 @@ def _detail(x: Exchange) -> dict[str, Any]:
                 "step": event.step,
                 "event": event.event,
                 "duration_ms": _ms(event.duration_ns) if event.duration_ns is not None else None,
-                "detail": dict(event.detail),
+                "detail": event.detail,
             }
             for event in x.timeline
         ],
@@ -84,7 +84,7 @@ def _detail(x: Exchange) -> dict[str, Any]:
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
-        "channel_id": str(attempt.route.channel_id),
+        "channel_id": attempt.route.channel_id,
         "channel_name": attempt.route.channel_name,
         "upstream_model": attempt.route.upstream_model,
         "status": attempt.status,

@@ -73,9 +73,7 @@ class BudgetHold:
         budget_ids = await self._budgets.applying(x.org_id, _subjects(x.org_id, x, key_id))
         hold_id = uuid7()
         billing_ref_id = x.reference or f"br_{hold_id.hex}"
-        x.estimated_input_tokens = min(
-            estimate_tokens(x.call.body.decode(errors="replace")), input_bound(x.call.body)
-        )
+        x.estimated_input_tokens = min(estimate_tokens(x.call.body.decode(errors="replace")), bound)
         request = HoldRequest(
             id=hold_id,
             org_id=x.org_id,

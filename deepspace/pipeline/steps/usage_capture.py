@@ -34,7 +34,7 @@ class UsageCapture:
             self.name,
             "billing.captured",
             cost=decimal_from_nano(x.cost_nano),
-            formula=x.price.formula(usage),
+            formula=x.price.formula(usage, x.cost_nano),
             source=x.usage_source,
         )
 
