@@ -92,6 +92,7 @@ class FakeUpstream:
     async def _run(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/organization/usage/completions", self._usage)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await runner.setup()
@@ -115,6 +116,12 @@ class FakeUpstream:
         except (ConnectionError, asyncio.CancelledError):
             entry.client_left = True
             raise
+
+    async def _models(self, request: web.Request) -> web.Response:
+        if request.headers.get("authorization") != f"Bearer {self.api_key}":
+            return web.json_response({"error": {"message": "bad credential"}}, status=401)
+        data = [{"id": name, "object": "model"} for name in (*BEHAVIOURS, "fake-echo")]
+        return web.json_response({"object": "list", "data": data})
 
     async def _usage(self, request: web.Request) -> web.Response:
         """Report what was used, a page a model, in the form of OpenAI's usage report."""

@@ -15,6 +15,9 @@ from deepspace.kit.page import Page
 from deepspace.kit.web import provided
 from deepspace.upstream import schemas
 from deepspace.upstream.catalogue import Catalogue
+from deepspace.upstream.fetch import fetch
+from deepspace.upstream.model_list import read_model_list
+from deepspace.upstream.routing import Router
 from deepspace.upstream.service import ChannelService, ServedModel
 
 router = APIRouter(prefix="/api/admin", tags=["admin: channels"])
@@ -44,10 +47,22 @@ def _view(row: Record, models: Sequence[Record]) -> schemas.ChannelView:
         ],
         priority=row.priority,
         weight=row.weight,
+        max_parallel=row.max_parallel,
+        headers=row.headers,
+        timeouts=row.timeouts,
         on_disconnect=row.on_disconnect,
         status=row.status,
         created_at=row.created_at,
     )
+
+
+def _served(models: Sequence[schemas.ModelBody]) -> list[ServedModel]:
+    return [
+        ServedModel(
+            item.model, item.upstream_model or item.model, item.context_length, item.max_output_tokens
+        )
+        for item in models
+    ]
 
 
 @router.get("/channels", summary="Channels")
@@ -62,12 +77,7 @@ async def create_channel(
     body: schemas.ChannelBody, _: Operator, service: Channels, catalogue: Models, db: Db
 ) -> schemas.ChannelView:
     """Create a channel. The credential is encrypted and never shown again."""
-    models = [
-        ServedModel(
-            item.model, item.upstream_model or item.model, item.context_length, item.max_output_tokens
-        )
-        for item in body.models
-    ]
+    models = _served(body.models)
     async with db.platform() as tx:
         channel_id = await service.create(
             tx,
@@ -81,22 +91,68 @@ async def create_channel(
             timeouts=body.timeouts.model_dump(),
             on_disconnect=body.on_disconnect,
             usage_key=body.usage_key,
+            max_parallel=body.max_parallel,
+            headers=body.headers,
         )
         view = _view(*await service.get(tx, channel_id))
     catalogue.forget()
     return view
 
 
-@router.patch("/channels/{channel}", summary="Enable or disable a channel")
+@router.patch("/channels/{channel}", summary="Change a channel")
 async def change_channel(
     channel: UUID, body: schemas.ChannelPatch, _: Operator, service: Channels, catalogue: Models, db: Db
 ) -> schemas.ChannelView:
-    """Enable or disable a channel; calls under way go on."""
+    """Change what is given and nothing else; calls under way go on as they began."""
+    changes = body.model_dump(exclude_unset=True)
+    models = _served(body.models) if changes.pop("models", None) is not None else None
+    if "timeouts" in changes:
+        changes["timeouts"] = body.timeouts.model_dump()  # whole: what is left out has its default
     async with db.platform() as tx:
-        await service.set_status(tx, channel, body.status)
+        await service.change(tx, channel, changes, models)
         view = _view(*await service.get(tx, channel))
     catalogue.forget()
     return view
+
+
+@router.delete("/channels/{channel}", status_code=204, summary="Delete a channel")
+async def delete_channel(channel: UUID, _: Operator, service: Channels, catalogue: Models, db: Db) -> None:
+    """Delete a channel with its credentials. Calls under way go on; the books keep what was used."""
+    async with db.platform() as tx:
+        await service.remove(tx, channel)
+    catalogue.forget()
+
+
+@router.get("/channels/{channel}/health", summary="Health of a channel")
+async def channel_health(
+    channel: UUID, _: Operator, service: Channels, state: Annotated[Router, provided(Router)], db: Db
+) -> schemas.ChannelHealthView:
+    """Return circuit breaker, calls under way and error rate by model, as this gateway process knows them."""
+    async with db.platform() as tx:
+        await service.get(tx, channel)
+    return schemas.ChannelHealthView.model_validate({"models": state.health(channel)})
+
+
+@router.post("/channels/{channel}/import-models", summary="Import a provider's models")
+async def import_models(
+    channel: UUID, body: schemas.ImportBody, _: Operator, service: Channels, catalogue: Models, db: Db
+) -> schemas.ImportView:
+    """Read the provider's list of models and serve those that the channel does not serve yet.
+
+    A model without a price is refused when it is called, never free.
+    """
+    async with db.platform() as tx:
+        url, headers = await service.listed(tx, channel)
+    listed = read_model_list(await fetch("list of models", url, headers))
+    wanted = [name for name in listed if body.only is None or name in body.only]
+    async with db.platform() as tx:
+        if body.dry_run:
+            _row, present = await service.get(tx, channel)
+            known = {model.model for model in present} | {model.upstream_model for model in present}
+            return schemas.ImportView(listed=listed, added=[name for name in wanted if name not in known])
+        added = await service.serve_too(tx, channel, wanted)
+    catalogue.forget()
+    return schemas.ImportView(listed=listed, added=added)
 
 
 @router.post("/channels/{channel}/test", summary="Test a channel")

@@ -51,9 +51,17 @@ class ChannelRepository:
         """Change columns of a channel."""
         await self._tx.execute(update(Channel).where(Channel.id == channel_id).values(**values))
 
+    async def remove(self, channel_id: UUID) -> None:
+        """Delete a channel; its models go with it."""
+        await self._tx.execute(delete(Channel).where(Channel.id == channel_id))
+
     async def replace_models(self, channel_id: UUID, models: Sequence[dict[str, Any]]) -> None:
         """Make `models` all that the channel serves."""
         await self._tx.execute(delete(ChannelModel).where(ChannelModel.channel_id == channel_id))
+        await self.add_models(channel_id, models)
+
+    async def add_models(self, channel_id: UUID, models: Sequence[dict[str, Any]]) -> None:
+        """Have a channel serve these models too."""
         if models:
             await self._tx.execute(
                 insert(ChannelModel), [{"channel_id": channel_id, **model} for model in models]

@@ -54,6 +54,8 @@ class ChannelService:
         timeouts: Mapping[str, float] | None = None,
         on_disconnect: str = "drain",
         usage_key: str | None = None,
+        max_parallel: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> UUID:
         """Create a channel and return its id; ChannelNameTaken if the name is in use."""
         repository = ChannelRepository(tx)
@@ -72,6 +74,8 @@ class ChannelService:
             weight=weight,
             timeouts=dict(timeouts or {}),
             on_disconnect=on_disconnect,
+            max_parallel=max_parallel,
+            headers=dict(headers or {}),
         )
         return channel_id
 
@@ -106,10 +110,56 @@ class ChannelService:
             raise NotFound
         return row, await repository.models_of(channel_id)
 
-    async def set_status(self, tx: Transaction, channel_id: UUID, status: str) -> None:
-        """Enable or disable a channel."""
+    async def change(
+        self,
+        tx: Transaction,
+        channel_id: UUID,
+        changes: Mapping[str, Any],
+        models: Sequence[ServedModel] | None = None,
+    ) -> None:
+        """Change a channel: `changes` are columns, with `api_key` and `usage_key` in the clear (None takes
+        one away). ChannelNameTaken if another channel has the name."""
+        repository = ChannelRepository(tx)
         await self.get(tx, channel_id)
-        await ChannelRepository(tx).change(channel_id, status=status)
+        values = dict(changes)
+        if "name" in values:
+            other = await repository.by_name(values["name"])
+            if other is not None and other.id != channel_id:
+                raise ChannelNameTaken
+        for given, column, place in (
+            ("api_key", "sealed_key", seal_place),
+            ("usage_key", "sealed_usage_key", usage_key_place),
+        ):
+            if given in values:
+                key = values.pop(given)
+                values[column] = self._sealer.seal(key, place(channel_id)) if key else None
+        if values:
+            await repository.change(channel_id, **values)
+        if models is not None:
+            await repository.replace_models(channel_id, [_row(model) for model in models])
+
+    async def remove(self, tx: Transaction, channel_id: UUID) -> None:
+        """Delete a channel with its credentials. What was used through it stays in the books."""
+        await self.get(tx, channel_id)
+        await ChannelRepository(tx).remove(channel_id)
+
+    async def listed(self, tx: Transaction, channel_id: UUID) -> tuple[str, dict[str, str]]:
+        """Return the address of the provider's list of models and the header fields to ask with."""
+        row, _ = await self.get(tx, channel_id)
+        headers: dict[str, str] = {**row.headers, "accept": "application/json"}
+        if row.sealed_key is not None:
+            headers["authorization"] = f"Bearer {self._sealer.open(row.sealed_key, seal_place(channel_id))}"
+        return f"{row.base_url}/models", headers
+
+    async def serve_too(self, tx: Transaction, channel_id: UUID, names: Sequence[str]) -> list[str]:
+        """Have a channel serve these models of its provider, under the provider's names; return those that
+        it did not serve before."""
+        repository = ChannelRepository(tx)
+        _, present = await self.get(tx, channel_id)
+        known = {row.model for row in present} | {row.upstream_model for row in present}
+        new = [name for name in names if name not in known]
+        await repository.add_models(channel_id, [_row(ServedModel(name, name)) for name in new])
+        return new
 
     async def test(self, channel_id: UUID) -> dict[str, Any]:
         """Have the channel's first model say one word, and report how that went."""

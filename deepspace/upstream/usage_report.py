@@ -13,18 +13,16 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-import aiohttp
 import msgspec
 
 from deepspace.kit.crypto import Sealer
 from deepspace.kit.db import Database
 from deepspace.kit.errors import NotFound
 from deepspace.upstream.errors import ReportUnavailable
+from deepspace.upstream.fetch import fetch
 from deepspace.upstream.repository import ChannelRepository
 
 MAX_PAGES = 200
-MAX_BYTES = 16 * 1024 * 1024
-TIMEOUT_S = 30
 _PATH = "/organization/usage/completions"
 
 
@@ -103,27 +101,11 @@ class UsageReports:
     async def _pages(self, url: str, key: str, asked: Mapping[str, str]) -> list[ReportedUsage]:
         lines: list[ReportedUsage] = []
         page: str | None = None
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
-        async with aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as session:
-            for _ in range(MAX_PAGES):
-                query = {**asked, "page": page} if page is not None else asked
-                found, page = read_page(await _get(session, url, query))
-                lines += found
-                if page is None:
-                    return lines
+        for _ in range(MAX_PAGES):
+            query = {**asked, "page": page} if page is not None else asked
+            found, page = read_page(await fetch("usage report", url, headers, query))
+            lines += found
+            if page is None:
+                return lines
         raise ReportUnavailable(f"The provider's usage report has more than {MAX_PAGES} pages.")
-
-
-async def _get(session: aiohttp.ClientSession, url: str, query: Mapping[str, str]) -> bytes:
-    try:
-        async with session.get(url, params=query, allow_redirects=False) as response:
-            body = await response.content.read(MAX_BYTES + 1)
-            status = response.status
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise ReportUnavailable("The provider's usage report could not be fetched.") from error
-    if status != 200:
-        raise ReportUnavailable(f"The provider answered {status} to the request for its usage report.")
-    if len(body) > MAX_BYTES:
-        raise ReportUnavailable("The provider's usage report is too large.")
-    return body

@@ -101,7 +101,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         hold_ttl_s=settings.hold_ttl_s,
     )
     things: list[Any] = [
-        *(database, SystemClock(), catalogue, channels, traces),
+        *(database, SystemClock(), catalogue, channels, router, traces),
         *accounts.provided,
         *billing.provided,
         *policy.provided,

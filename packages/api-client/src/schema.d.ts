@@ -1090,7 +1090,8 @@ export interface paths {
         /**
          * Invite somebody
          * @description Make an invitation for one person. `token` and `url` are in this answer and nowhere else; if an address
-         *     is named, a mail with the link goes to it, and nobody else may accept.
+         *     is named, a mail with the link goes to it, and nobody else may accept. 429 after many mails to one
+         *     address.
          */
         post: operations["invite_api_organizations__org__invitations_post"];
         delete?: never;
@@ -1110,7 +1111,8 @@ export interface paths {
         put?: never;
         /**
          * Send an invitation again
-         * @description Give an invitation a new token and its whole time again. The old token ends.
+         * @description Give an invitation a new token and its whole time again. The old token ends. 429 after many mails to
+         *     one address.
          */
         post: operations["resend_api_organizations__org__invitations__invitation__resend_post"];
         delete?: never;
@@ -1950,14 +1952,60 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a channel
+         * @description Delete a channel with its credentials. Calls under way go on; the books keep what was used.
+         */
+        delete: operations["delete_channel_api_admin_channels__channel__delete"];
         options?: never;
         head?: never;
         /**
-         * Enable or disable a channel
-         * @description Enable or disable a channel; calls under way go on.
+         * Change a channel
+         * @description Change what is given and nothing else; calls under way go on as they began.
          */
         patch: operations["change_channel_api_admin_channels__channel__patch"];
+        trace?: never;
+    };
+    "/api/admin/channels/{channel}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Health of a channel
+         * @description Return circuit breaker, calls under way and error rate by model, as this gateway process knows them.
+         */
+        get: operations["channel_health_api_admin_channels__channel__health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/channels/{channel}/import-models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import a provider's models
+         * @description Read the provider's list of models and serve those that the channel does not serve yet.
+         *
+         *     A model without a price is refused when it is called, never free.
+         */
+        post: operations["import_models_api_admin_channels__channel__import_models_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/admin/channels/{channel}/test": {
@@ -2114,7 +2162,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "newapi" | "openai";
+            kind: "newapi" | "openai" | "anthropic";
             /** Base Url */
             base_url: string;
             /** Api Key */
@@ -2133,9 +2181,23 @@ export interface components {
             priority: number;
             /**
              * Weight
+             * @description Share of the calls among channels of the same priority.
              * @default 1
              */
             weight: number;
+            /**
+             * Max Parallel
+             * @description Calls under way at a time, in each gateway process; leave out for any number.
+             */
+            max_parallel?: number | null;
+            /**
+             * Headers
+             * @description Header fields to send with each call.
+             * @default {}
+             */
+            headers: {
+                [key: string]: string;
+            };
             /**
              * @default {
              *       "connect_s": 10,
@@ -2154,6 +2216,16 @@ export interface components {
             on_disconnect: "drain" | "cancel";
         };
         /**
+         * ChannelHealthView
+         * @description How a channel does, by model; a model that was not tried since the start is not listed.
+         */
+        ChannelHealthView: {
+            /** Models */
+            models: {
+                [key: string]: components["schemas"]["HealthView"];
+            };
+        };
+        /**
          * ChannelModelView
          * @description A model that a channel serves.
          */
@@ -2169,14 +2241,68 @@ export interface components {
         };
         /**
          * ChannelPatch
-         * @description What to change in a channel.
+         * @description What to change in a channel; what is left out stays. `null` takes a credential or a limit away.
          */
         ChannelPatch: {
             /**
              * Status
+             * @default enabled
              * @enum {string}
              */
             status: "enabled" | "disabled";
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Base Url
+             * @default
+             */
+            base_url: string;
+            /** Api Key */
+            api_key?: string | null;
+            /** Usage Key */
+            usage_key?: string | null;
+            /**
+             * Models
+             * @default []
+             */
+            models: components["schemas"]["ModelBody"][];
+            /**
+             * Priority
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Weight
+             * @default 1
+             */
+            weight: number;
+            /** Max Parallel */
+            max_parallel?: number | null;
+            /**
+             * Headers
+             * @default {}
+             */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * @default {
+             *       "connect_s": 10,
+             *       "first_byte_s": 120,
+             *       "idle_s": 60,
+             *       "total_s": 900
+             *     }
+             */
+            timeouts: components["schemas"]["TimeoutsBody"];
+            /**
+             * On Disconnect
+             * @default drain
+             * @enum {string}
+             */
+            on_disconnect: "drain" | "cancel";
         };
         /**
          * ChannelTestView
@@ -2216,6 +2342,16 @@ export interface components {
             priority: number;
             /** Weight */
             weight: number;
+            /** Max Parallel */
+            max_parallel: number | null;
+            /** Headers */
+            headers: {
+                [key: string]: string;
+            };
+            /** Timeouts */
+            timeouts: {
+                [key: string]: number;
+            };
             /** On Disconnect */
             on_disconnect: string;
             /** Status */
@@ -2429,6 +2565,25 @@ export interface components {
             email: string;
         };
         /**
+         * HealthView
+         * @description How a channel's model does, as the answering gateway process knows it.
+         */
+        HealthView: {
+            /**
+             * State
+             * @description The circuit breaker: `closed` lets calls pass.
+             * @enum {string}
+             */
+            state: "closed" | "half_open" | "open";
+            /** In Flight */
+            in_flight: number;
+            /**
+             * Error Rate
+             * @description Share of the last twenty or so tries that failed.
+             */
+            error_rate: number;
+        };
+        /**
          * IdentitiesView
          * @description All of them.
          */
@@ -2460,6 +2615,32 @@ export interface components {
              * Format: date-time
              */
             last_used_at: string;
+        };
+        /**
+         * ImportBody
+         * @description Which of the provider's models to serve.
+         */
+        ImportBody: {
+            /**
+             * Only
+             * @description Names among the provider's; leave out for all.
+             */
+            only?: string[] | null;
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /**
+         * ImportView
+         * @description What the provider lists, and what was added of it (or would be).
+         */
+        ImportView: {
+            /** Listed */
+            listed: string[];
+            /** Added */
+            added: string[];
         };
         /**
          * InvariantView
@@ -8735,6 +8916,35 @@ export interface operations {
             };
         };
     };
+    delete_channel_api_admin_channels__channel__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_channel_api_admin_channels__channel__patch: {
         parameters: {
             query?: never;
@@ -8757,6 +8967,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_health_api_admin_channels__channel__health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelHealthView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_models_api_admin_channels__channel__import_models_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportView"];
                 };
             };
             /** @description A problem. */
