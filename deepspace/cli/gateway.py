@@ -7,6 +7,7 @@ import socket
 import uvicorn
 
 from deepspace.gateway.app import Gateway
+from deepspace.gateway.server import GatewayProtocol
 from deepspace.settings import Settings
 from deepspace.wiring import wire
 
@@ -18,7 +19,7 @@ def run_gateway(settings: Settings, fd: int | None) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=GatewayProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,

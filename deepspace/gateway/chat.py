@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from deepspace.accounts.authenticator import Authenticator
 from deepspace.billing.ledger import StoredAnswer
 from deepspace.gateway.asgi import Receive, Scope, Send, header, read_body, send_json, send_whole
 from deepspace.gateway.dialect import Dialect, InvalidRequest
+from deepspace.gateway.server import on_departure
 from deepspace.kit.clock import Clock
 from deepspace.kit.money import decimal_from_nano
 from deepspace.pipeline.delivery import Delivery
@@ -62,15 +64,14 @@ class ChatEndpoint:
             principal=principal,
         )
         delivery = self._pipeline.start(x)
-        watcher = asyncio.create_task(_watch(receive, x))
         try:
-            if call.stream:
-                await _send_stream(x, delivery, send, self._dialect.heartbeat)
-            else:
-                await delivery.started()
-                await _send_json(x, delivery, send)
+            with _watching(scope, receive, x):
+                if call.stream:
+                    await _send_stream(x, delivery, send, self._dialect.heartbeat)
+                else:
+                    await delivery.started()
+                    await _send_json(x, delivery, send)
         finally:
-            watcher.cancel()
             if not delivery.settled:
                 x.presence.leave()
 
@@ -89,8 +90,19 @@ def _reference(scope: Scope) -> str | None:
     return text
 
 
+@contextmanager
+def _watching(scope: Scope, receive: Receive, x: Exchange) -> Generator[None]:
+    """Note when the client goes away. On a server other than ours it takes a task to know."""
+    with on_departure(scope, x.presence.leave) as is_told:
+        watcher = None if is_told else asyncio.create_task(_watch(receive, x))
+        try:
+            yield
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+
+
 async def _watch(receive: Receive, x: Exchange) -> None:
-    """Note when the client goes away."""
     while (await receive())["type"] != "http.disconnect":
         pass
     x.presence.leave()
