@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
+from deepspace.gateway.anthropic.count_tokens import CountTokens
+from deepspace.gateway.anthropic.errors import error_body as messages_error
+from deepspace.gateway.anthropic.messages import AnthropicDialect
 from deepspace.gateway.api import management_api, openapi_document
 from deepspace.gateway.asgi import (
     App,
@@ -43,6 +45,7 @@ from deepspace.wiring import Platform
 log = get_logger(__name__)
 
 LAST_USED_EVERY_S = 5.0
+_MESSAGES = "/v1/messages"
 
 _EVERYWHERE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
@@ -63,6 +66,20 @@ class Gateway:
             "/v1/chat/completions": {
                 "POST": ChatEndpoint(
                     OpenAIDialect(), platform.chat, platform.authenticator, platform.clock, self._body_limit
+                )
+            },
+            "/v1/messages": {
+                "POST": ChatEndpoint(
+                    AnthropicDialect(),
+                    platform.chat,
+                    platform.authenticator,
+                    platform.clock,
+                    self._body_limit,
+                )
+            },
+            "/v1/messages/count_tokens": {
+                "POST": CountTokens(
+                    platform.chat, platform.authenticator, platform.client, platform.clock, self._body_limit
                 )
             },
             "/v1/models": {"GET": models},
@@ -90,11 +107,11 @@ class Gateway:
         except ClientDisconnected:
             return None
         except PlatformError as error:
-            await self._refuse(surface, error, answer, trace_id)
+            await self._refuse(surface, scope["path"], error, answer, trace_id)
         except Exception:
             log.exception("request failed unexpectedly", path=scope["path"])
             if not answer.started:
-                await self._refuse(surface, PlatformError(), answer, trace_id)
+                await self._refuse(surface, scope["path"], PlatformError(), answer, trace_id)
         finally:
             self._metrics.observe(surface, answer.status, time.perf_counter() - start)
 
@@ -156,15 +173,15 @@ class Gateway:
                 found[name] = "unavailable"
         return found
 
-    async def _refuse(self, surface: str, error: PlatformError, send: Send, trace_id: str) -> None:
+    async def _refuse(self, surface: str, path: str, error: PlatformError, send: Send, trace_id: str) -> None:
         headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
         if surface == "v1":
-            await send_json(send, error.status, error_body(error, trace_id), headers)
+            anthropic = path == _MESSAGES or path.startswith(f"{_MESSAGES}/")
+            body = messages_error(error, trace_id) if anthropic else error_body(error, trace_id)
+            await send_json(send, error.status, body, headers)
         else:
-            body: dict[str, Any] = problem(error, trace_id)
-            await send_whole(
-                send, error.status, msgspec.json.encode(body), b"application/problem+json", headers
-            )
+            told = msgspec.json.encode(problem(error, trace_id))
+            await send_whole(send, error.status, told, b"application/problem+json", headers)
 
     async def _chores(self) -> None:
         while True:

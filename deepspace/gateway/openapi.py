@@ -38,6 +38,25 @@ _OPENAI_ERROR: dict[str, Any] = {
     },
 }
 
+_ANTHROPIC_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "error", "request_id"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message", "code", "param"],
+            "properties": {
+                "type": {"type": "string"},
+                "message": {"type": "string"},
+                "code": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+            },
+        },
+        "request_id": {"type": "string", "description": "The trace id."},
+    },
+}
+
 _CHAT_EXAMPLE = {
     "model": "smollm2-135m-instruct",
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -109,6 +128,8 @@ def _v1_paths() -> dict[str, Any]:
                 },
             }
         },
+        "/v1/messages": {"post": _messages_operation(counts=False)},
+        "/v1/messages/count_tokens": {"post": _messages_operation(counts=True)},
         "/v1/models": {
             "get": {
                 "tags": ["AI surface"],
@@ -123,6 +144,38 @@ def _v1_paths() -> dict[str, Any]:
     }
 
 
+def _messages_operation(*, counts: bool) -> dict[str, Any]:
+    """Return POST /v1/messages, or the operation that only counts its tokens."""
+    anything = {"schema": {"type": "object", "additionalProperties": True}}
+    answer: dict[str, Any] = {"application/json": anything}
+    example: dict[str, Any] = {key: _CHAT_EXAMPLE[key] for key in ("model", "messages")}
+    if not counts:
+        answer["text/event-stream"] = {"schema": {"type": "string"}}
+        example["max_tokens"] = 256
+    schema = {"$ref": "#/components/schemas/AnthropicError"}
+    error = {
+        "description": "The status and code are those of the OpenAI dialect.",
+        "content": {"application/json": {"schema": schema}},
+    }
+    return {
+        "tags": ["AI surface"],
+        "summary": "Input tokens of a message request"
+        if counts
+        else "Message (Anthropic dialect), JSON or SSE",
+        "description": "The provider's count, or an estimate with `estimated`. Costs nothing."
+        if counts
+        else "`usage.cost` is a decimal string in the platform's currency.",
+        "operationId": "count_message_tokens" if counts else "create_message",
+        "security": [{"bearer": []}, {"api_key": []}],
+        "requestBody": {"required": True, "content": {"application/json": {**anything, "example": example}}},
+        "responses": {
+            "200": {"description": "The count." if counts else "The answer.", "content": answer},
+            **dict.fromkeys(("400", "401", "403", "404", "413", "429", "503"), error),
+            **({} if counts else dict.fromkeys(("402", "409", "502", "504"), error)),
+        },
+    }
+
+
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with security, problems as the default answer, and /v1."""
     components = document.setdefault("components", {})
@@ -131,12 +184,18 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "description": "An API key (dsk_live_…) or an access token from /api/auth/login.",
-        }
+        },
+        "api_key": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "x-api-key",
+            "description": "An API key, as Anthropic's clients send it.",
+        },
     }
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas |= {"Problem": _PROBLEM, "OpenAIError": _OPENAI_ERROR}
+    schemas |= {"Problem": _PROBLEM, "OpenAIError": _OPENAI_ERROR, "AnthropicError": _ANTHROPIC_ERROR}
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, operations in document["paths"].items():
         for operation in operations.values():

@@ -12,11 +12,12 @@ from typing import Protocol, runtime_checkable
 
 from deepspace.pipeline.exchange import Exchange
 
-BEFORE = ("auth", "rate_limit", "policy", "context_rag", "tool_skill", "workflow", "budget_hold")
+HOLD = "budget_hold"
+BEFORE = ("auth", "rate_limit", "policy", "context_rag", "tool_skill", "workflow", HOLD)
 CALL = "upstream_call"
 AFTER = ("usage_capture", "audit")
 ORDER = (*BEFORE, CALL, *AFTER)
-REQUIRED = ("auth", "policy", "budget_hold", CALL, *AFTER)
+REQUIRED = ("auth", "policy", HOLD, CALL, *AFTER)
 
 
 class WrongOrder(ValueError):

@@ -16,7 +16,7 @@ from deepspace.kit.log import get_logger, trace_id_var
 from deepspace.pipeline.answers import keep
 from deepspace.pipeline.delivery import Delivery
 from deepspace.pipeline.exchange import Exchange
-from deepspace.pipeline.registry import CallStep, PluginStep, Step, check_order, place
+from deepspace.pipeline.registry import HOLD, CallStep, PluginStep, Step, check_order, place
 
 log = get_logger(__name__)
 
@@ -61,6 +61,17 @@ class Pipeline:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return delivery
+
+    async def admit(self, x: Exchange) -> None:
+        """Run the steps in front of the hold, for what costs nothing: who asks, and may they? Raises what
+        refuses."""
+        try:
+            for step in self.before:
+                if step.name == HOLD:
+                    break
+                await step(x)
+        finally:
+            await self._release(x)
 
     @property
     def in_flight(self) -> int:

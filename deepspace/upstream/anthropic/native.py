@@ -25,6 +25,14 @@ def native_request(fields: Mapping[str, Any], *, model: str, max_tokens: int) ->
     return {**fields, "model": model, "max_tokens": max_tokens}
 
 
+def native_count(fields: Mapping[str, Any], *, model: str) -> JSON:
+    """Return the client's own fields with the provider's name of the model, as a request to count tokens."""
+    return {**{name: field for name, field in fields.items() if name not in _NOT_COUNTED}, "model": model}
+
+
+_NOT_COUNTED = frozenset({"max_tokens", "stream"})
+
+
 def read_native_answer(payload: bytes) -> Seen:
     """Read a whole message; UpstreamError if it is none."""
     message = read_message(payload)
