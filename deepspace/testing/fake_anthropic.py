@@ -233,6 +233,7 @@ class FakeAnthropic:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/messages", self._messages)
         app.router.add_post("/v1/messages/count_tokens", self._count)
+        app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -256,6 +257,11 @@ class FakeAnthropic:
         if refusal is None and "max_tokens" in body:
             refusal = _error(400, "invalid_request_error", "max_tokens: Extra inputs are not permitted")
         return refusal or web.json_response({"input_tokens": len(last_text(body).split())})
+
+    async def _models(self, request: web.Request) -> web.Response:
+        refusal = self._refusal(request)
+        data = [{"type": "model", "id": name, "display_name": name} for name in ANSWERS]
+        return refusal or web.json_response({"data": data, "has_more": False})
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         body = cast("JSON", await request.json())

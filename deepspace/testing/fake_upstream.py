@@ -249,6 +249,38 @@ async def echo(request: web.Request, entry: Received) -> web.StreamResponse:
     return await _answer(request, entry, usage_of(words, last_message(entry.body)))(words, 0.0)
 
 
+async def tools(request: web.Request, entry: Received) -> web.StreamResponse:
+    """Think, then call the first tool twice, the arguments of both in turns; say back the results once they
+    are there."""
+    if entry.body["messages"][-1]["role"] == "tool":
+        return await echo(request, entry)
+    name = entry.body["tools"][0]["function"]["name"]
+    calls = [
+        {"id": f"call:{n}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for n, arguments in enumerate(('{"city": "Zürich"}', '{"city": "上海"}'))
+    ]
+    usage = usage_of(["word"] * 40, last_message(entry.body))
+    if not entry.body.get("stream"):
+        message = {"role": "assistant", "content": None, "reasoning_content": "Hm.", "tool_calls": calls}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        return web.json_response({"id": "chatcmpl-tools", "model": name, "choices": [choice], "usage": usage})
+    async with _Stream(request, entry) as stream:
+        await stream.event(_chunk(entry, {"role": "assistant", "reasoning_content": "Hm."}))
+        for n, call in enumerate(calls):
+            begun = {**call, "index": n, "function": {"name": name, "arguments": ""}}
+            await stream.event(_chunk(entry, {"tool_calls": [begun]}))
+        for at in range(0, 18, 3):
+            for n, call in enumerate(calls):
+                part = cast("JSON", call["function"])["arguments"][at : at + 3]
+                await stream.event(
+                    _chunk(entry, {"tool_calls": [{"index": n, "function": {"arguments": part}}]})
+                )
+        await stream.event(_chunk(entry, {}, "tool_calls"))
+        await stream.event({**_chunk(entry, {}), "choices": [], "usage": usage})
+        await stream.raw(b"data: [DONE]\n\n")
+    return stream.response
+
+
 async def slow(request: web.Request, entry: Received) -> web.StreamResponse:
     """Answer well, 50 ms a word."""
     words = _words(entry)
@@ -347,6 +379,7 @@ def status(code: int, headers: dict[str, str] | None = None) -> Callable[..., Aw
 BEHAVIOURS: dict[str, Callable[[web.Request, Received], Awaitable[web.StreamResponse]]] = {
     "fake-echo": echo,
     "fake-slow": slow,
+    "fake-tools": tools,
     "fake-no-usage": no_usage,
     "fake-negative-usage": negative_usage,
     "fake-cached": cached_usage,

@@ -65,6 +65,13 @@ class Route:
         return self.kind == "local"
 
 
+def anthropic_headers(headers: Mapping[str, str], api_key: str | None) -> dict[str, str]:
+    """Return a channel's header fields with what the Anthropic dialect wants: a version, and the credential
+    in a field of its own instead of `authorization`."""
+    credential = {"x-api-key": api_key} if api_key is not None else {}
+    return {"anthropic-version": VERSION, **headers, **credential}
+
+
 def seal_place(channel_id: UUID) -> str:
     """Return what a channel's credential is bound to."""
     return f"channels|sealed_key|{channel_id}"
@@ -106,10 +113,9 @@ class Catalogue:
 
     def _route(self, row: Record) -> Route:
         api_key = self._sealer.open(row.sealed_key, seal_place(row.id)) if row.sealed_key else None
-        headers = {name.lower(): value for name, value in row.headers.items()}
-        if row.kind == "anthropic":  # its credential goes in a header of its own
-            headers = {"anthropic-version": VERSION, **headers, **({"x-api-key": api_key} if api_key else {})}
-            api_key = None
+        headers = dict(row.headers)
+        if row.kind == "anthropic":
+            headers, api_key = anthropic_headers(headers, api_key), None
         return Route(
             row.id,
             row.name,

@@ -13,7 +13,8 @@ from deepspace.kit.crypto import Sealer
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import uuid7
-from deepspace.upstream.catalogue import Catalogue, seal_place
+from deepspace.upstream.anthropic.native import read_native_answer
+from deepspace.upstream.catalogue import Catalogue, anthropic_headers, seal_place
 from deepspace.upstream.client import UpstreamClient
 from deepspace.upstream.errors import ChannelNameTaken, UpstreamError
 from deepspace.upstream.repository import ChannelRepository
@@ -147,8 +148,11 @@ class ChannelService:
         """Return the address of the provider's list of models and the header fields to ask with."""
         row, _ = await self.get(tx, channel_id)
         headers: dict[str, str] = {**row.headers, "accept": "application/json"}
-        if row.sealed_key is not None:
-            headers["authorization"] = f"Bearer {self._sealer.open(row.sealed_key, seal_place(channel_id))}"
+        key = self._sealer.open(row.sealed_key, seal_place(channel_id)) if row.sealed_key else None
+        if row.kind == "anthropic":
+            return f"{row.base_url}/models?limit=1000", anthropic_headers(headers, key)
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
         return f"{row.base_url}/models", headers
 
     async def serve_too(self, tx: Transaction, channel_id: UUID, names: Sequence[str]) -> list[str]:
@@ -173,14 +177,17 @@ class ChannelService:
             "max_tokens": 1,
             "messages": [{"role": "user", "content": "Hi"}],
         }
-        response = await self._client.post(route, "/chat/completions", msgspec.json.encode(body), {})
+        path = "/messages" if route.dialect == "anthropic" else "/chat/completions"
+        headers = dict(route.extra_headers)
+        response = await self._client.post(route, path, msgspec.json.encode(body), headers)
         try:
             payload = b"".join([chunk async for chunk in response.chunks()])
         finally:
             await response.close()
         if response.status != 200:
             raise UpstreamError(f"The provider answered {response.status}: {error_message(payload)}")
-        return {"ok": read_answer(payload).has_choices, "model": route.model, "status": response.status}
+        read = read_native_answer if route.dialect == "anthropic" else read_answer
+        return {"ok": read(payload).has_choices, "model": route.model, "status": response.status}
 
 
 def _row(model: ServedModel) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from uuid import UUID
 
 from deepspace.billing.budgets import BudgetBook, Scope
@@ -15,6 +16,7 @@ from deepspace.kit.errors import ValidationFailed
 from deepspace.kit.ids import uuid7
 from deepspace.kit.money import MAX_NANO, decimal_from_nano
 from deepspace.pipeline.exchange import Exchange
+from deepspace.upstream.catalogue import Dialect
 from deepspace.upstream.wire import estimate_tokens
 
 TEMPLATE_TOKENS = 512
@@ -25,18 +27,27 @@ preambles."""
 MEDIA_TOKENS = 50_000
 """Most input tokens that an image, a file or audio named in a request comes to with any provider known."""
 
-_MEDIA_MARKS = (b'"image_url"', b'"input_audio"', b'"file"')
+_MEDIA_MARKS: Mapping[Dialect, tuple[bytes, ...]] = MappingProxyType(
+    {
+        "openai": (b'"image_url"', b'"input_audio"', b'"file"'),
+        "anthropic": (b'"image"', b'"document"', b'"container_upload"', b'"web_search_', b'"web_fetch_'),
+    }
+)
+
+TOOLS_TOKENS = 1024
+"""Tokens a provider may add of its own when tools are offered: Anthropic states up to 804."""
 
 
-def input_bound(body: bytes) -> int:
+def input_bound(body: bytes, dialect: Dialect = "openai") -> int:
     """Return an upper bound of the input tokens of a request.
 
     A byte-level tokenizer makes at most one token of a UTF-8 byte, and the JSON around a text is longer than
     the marks a chat template puts there; what a template adds on its own is bounded by TEMPLATE_TOKENS. Media
     may stand elsewhere and only be named in the body: each mention counts MEDIA_TOKENS.
     """
-    media = sum(body.count(mark) for mark in _MEDIA_MARKS)
-    return len(body) + TEMPLATE_TOKENS + media * MEDIA_TOKENS
+    media = sum([body.count(mark) for mark in _MEDIA_MARKS[dialect]])
+    tools = TOOLS_TOKENS if b'"tools"' in body else 0
+    return len(body) + TEMPLATE_TOKENS + tools + media * MEDIA_TOKENS
 
 
 def _subjects(org_id: UUID, x: Exchange, key_id: UUID | None) -> Sequence[tuple[Scope, UUID | None]]:
@@ -65,7 +76,7 @@ class BudgetHold:
         price = await self._prices.require(x.call.model)
         limit = max(route.max_output_tokens for route in x.routes)
         max_output = min(x.call.max_tokens, limit) if x.call.max_tokens is not None else limit
-        bound = input_bound(x.call.body)
+        bound = input_bound(x.call.body, x.call.dialect)
         amount = price.bound_nano(bound, max_output * x.call.choices)
         if amount > MAX_NANO:
             raise ValidationFailed("The request is larger than any wallet can hold.", param="max_tokens")
