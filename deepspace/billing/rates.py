@@ -81,6 +81,20 @@ class Price:
     rates: Mapping[str, int]
     per_call_nano: int = 0
     tiers: tuple[Tier, ...] = field(default=())
+    _dearest: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    """The highest rate of any input class and of any output class, for each scale of rates."""
+
+    def __post_init__(self) -> None:
+        """Look the highest rates up once: every call's bound asks for them."""
+        scales = [self.rates, *({**self.rates, **tier.rates} for tier in self.tiers)]
+        dearest = tuple(
+            (
+                max(_rate(rates, name) for name in INPUT_CLASSES),
+                max(_rate(rates, name) for name in OUTPUT_CLASSES),
+            )
+            for rates in scales
+        )
+        object.__setattr__(self, "_dearest", dearest)
 
     def rates_for(self, input_tokens: int) -> Mapping[str, int]:
         """Return the rates of the highest tier that `input_tokens` reaches."""
@@ -99,12 +113,7 @@ class Price:
 
     def bound_nano(self, max_input_tokens: int, max_output_tokens: int) -> int:
         """Return an upper bound of `cost_nano` for any usage within the two bounds, whatever its classes."""
-        scales = [self.rates, *({**self.rates, **tier.rates} for tier in self.tiers)]
-        pico = max(
-            max(_rate(rates, name) for name in INPUT_CLASSES) * max_input_tokens
-            + max(_rate(rates, name) for name in OUTPUT_CLASSES) * max_output_tokens
-            for rates in scales
-        )
+        pico = max([asked * max_input_tokens + told * max_output_tokens for asked, told in self._dearest])
         return nano_from_pico(pico + self.per_call_nano * PICO_PER_NANO)
 
     def output_within(self, amount_nano: int, max_input_tokens: int) -> int:

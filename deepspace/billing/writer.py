@@ -141,7 +141,8 @@ class LedgerWriter:
         return waiting.future
 
     async def _watch(self) -> None:
-        """Find who has waited too long: one timer for all, instead of one for each operation.
+        """Find who has waited too long: one timer for all, instead of one for each operation. And see that a
+        writer with nothing to do renews the holds.
 
         A hold is refused after HOLD_TIMEOUT_S; should it be committed after all, `_tell` gives it back at
         once. A settlement goes to the spool after SPOOL_AFTER_S, which is as durable as the database, and is
@@ -150,6 +151,8 @@ class LedgerWriter:
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             now = self._loop.time()
+            if now - self._renewed_at > self._hold_ttl_s / 4:
+                self._queue.wake.set()
             for waiting in [*self._in_flight, *self._queue.waiting()]:
                 if waiting.future.done():
                     continue
@@ -202,9 +205,7 @@ class LedgerWriter:
 
     async def _run(self) -> None:
         while not (self._closing and not len(self._queue)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._hold_ttl_s / 12):
-                    await self._queue.wake.wait()
+            await self._queue.wake.wait()
             await self._one_batch()
 
     async def _one_batch(self) -> None:

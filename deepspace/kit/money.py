@@ -8,6 +8,7 @@ decimals is exact. No float ever touches an amount.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 NANO_PER_UNIT = 10**9
 PICO_PER_NANO = 1000
@@ -57,6 +58,7 @@ def decimal_from_nano(amount_nano: int) -> str:
     return _plain(amount_nano, 9)
 
 
+@lru_cache(maxsize=4096)
 def decimal_from_price(pico_per_token: int) -> str:
     """Write pico-units per token as a decimal price per million tokens."""
     return _plain(pico_per_token, 6)
