@@ -11,6 +11,11 @@ from deepspace.upstream.errors import UpstreamUnavailable
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OF_THE_CLIENT = frozenset(
+    ("host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect")
+)
+"""Fields that say where a request goes and where it ends: nobody else sets them (RFC 9112, 11.2)."""
+
 _FORBIDDEN_IN_TARGET = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 
 
@@ -73,6 +78,9 @@ def head_of(base_url: str, path: str, api_key: str | None) -> bytes:
 
 
 def request(head: bytes, headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return a whole request; see `field` for what is refused."""
+    """Return a whole request; UpstreamUnavailable for what `field` refuses, and for a header that is the
+    client's own."""
+    if not _OF_THE_CLIENT.isdisjoint([name.lower() for name in headers]):
+        raise UpstreamUnavailable("The channel sets a header that is not for it to set.")
     more = b"".join([field(name, value) for name, value in headers.items()])
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, more, len(body), body)

@@ -216,6 +216,14 @@ async def test_no_header_of_ours_can_become_two(value: str) -> None:
         assert not made.requests
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "HOST", "Connection"])
+async def test_nobody_else_says_where_a_request_goes_or_ends(name: str) -> None:
+    async with provider(answering(OK + b"content-length: 0\r\n\r\n")) as made, client() as http:
+        with pytest.raises(UpstreamUnavailable):
+            await http.post(made.route(), "/chat/completions", b"{}", {name: "0"})
+        assert not made.requests
+
+
 @pytest.mark.parametrize(
     "address", ["ftp://localhost/v1", "localhost", "http://", "http://u:p@localhost/", "http://x:y/"]
 )
