@@ -11,6 +11,7 @@ from deepspace.upstream.anthropic.words import (
     JSON,
     THINKING_BUDGETS,
     Untranslatable,
+    kind_of,
     object_of,
     objects_of,
     parts_of,
@@ -43,7 +44,7 @@ def chat_request(asked: Mapping[str, Any]) -> JSON:
     made |= _tools(asked)
     config = object_of(asked.get("output_config"))
     wanted = object_of(config.get("format") or asked.get("output_format"))
-    if wanted.get("type") == "json_schema":
+    if kind_of(wanted) == "json_schema":
         schema = {"name": "answer", "schema": wanted.get("schema"), "strict": True}
         made["response_format"] = {"type": "json_schema", "json_schema": schema}
     effort = _effort(object_of(asked.get("thinking")), config.get("effort"))
@@ -59,7 +60,7 @@ def _messages(message: JSON) -> list[JSON]:
     made: list[JSON] = []
     parts: list[JSON] = []
     for block in blocks:
-        if block.get("type") == "tool_result":
+        if kind_of(block) == "tool_result":
             result, shown = _tool_result(block)
             made.append(result)
             parts += shown
@@ -81,9 +82,9 @@ def _tool_result(block: JSON) -> tuple[JSON, list[JSON]]:
 
 def _said(blocks: list[JSON]) -> JSON:
     said: JSON = {"role": "assistant"}
-    thinking = "".join(str(block.get("thinking", "")) for block in blocks if block.get("type") == "thinking")
-    texts = [_part(block) for block in blocks if block.get("type") == "text"]
-    calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]
+    thinking = "".join(str(block.get("thinking", "")) for block in blocks if kind_of(block) == "thinking")
+    texts = [_part(block) for block in blocks if kind_of(block) == "text"]
+    calls = [_call(block) for block in blocks if kind_of(block) == "tool_use"]
     if texts or not calls:
         said["content"] = plain(texts) or ""
     if thinking:
@@ -100,14 +101,14 @@ def _call(block: JSON) -> JSON:
 
 
 def _part(block: JSON) -> JSON:
-    kind, source = block.get("type"), object_of(block.get("source"))
+    kind, source = kind_of(block), object_of(block.get("source"))
     if kind == "text":
         return {"type": "text", "text": str(block.get("text") or "")}
-    if kind == "image" and source.get("type") in {"url", "base64"}:
+    if kind == "image" and kind_of(source) in {"url", "base64"}:
         return {"type": "image_url", "image_url": {"url": _address(source)}}
-    if kind == "document" and source.get("type") == "text":
+    if kind == "document" and kind_of(source) == "text":
         return {"type": "text", "text": str(source.get("data") or "")}
-    if kind == "document" and source.get("type") == "base64":
+    if kind == "document" and kind_of(source) == "base64":
         name = block.get("title") or "document"
         return {"type": "file", "file": {"filename": name, "file_data": _address(source)}}
     raise Untranslatable(
@@ -116,7 +117,7 @@ def _part(block: JSON) -> JSON:
 
 
 def _address(source: JSON) -> str:
-    if source.get("type") == "url":
+    if kind_of(source) == "url":
         return str(source.get("url"))
     return f"data:{source.get('media_type')};base64,{source.get('data')}"
 
@@ -127,7 +128,7 @@ def _tools(asked: Mapping[str, Any]) -> JSON:
         return {}
     made: JSON = {"tools": tools}
     choice = object_of(asked.get("tool_choice"))
-    kind = choice.get("type")
+    kind = kind_of(choice)
     if kind == "tool":
         made["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
     elif kind in _CHOICES:
@@ -138,7 +139,7 @@ def _tools(asked: Mapping[str, Any]) -> JSON:
 
 
 def _tool(tool: JSON) -> JSON:
-    if tool.get("type") not in {None, "custom"}:
+    if kind_of(tool) not in {"", "custom"}:
         raise Untranslatable(f"The model's provider has no tool '{tool.get('type')}'.", param="tools")
     function: JSON = {"name": tool.get("name")}
     function |= {name: tool[name] for name in ("description", "strict") if tool.get(name) is not None}
@@ -148,10 +149,10 @@ def _tool(tool: JSON) -> JSON:
 
 def _effort(thinking: JSON, effort: Any) -> str | None:
     """Return how hard the model shall think: what is said, or the greatest effort within the budget."""
-    if thinking.get("type") not in {"enabled", "adaptive"}:
+    if kind_of(thinking) not in {"enabled", "adaptive"}:
         return None
     if effort:
-        return "high" if effort in {"xhigh", "max"} else str(effort)
+        return "high" if str(effort) in {"xhigh", "max"} else str(effort)
     budget = thinking.get("budget_tokens")
     if not isinstance(budget, int):
         return None

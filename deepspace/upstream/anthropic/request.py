@@ -12,6 +12,7 @@ from deepspace.upstream.anthropic.words import (
     LEAST_THINKING,
     THINKING_BUDGETS,
     Untranslatable,
+    kind_of,
     object_of,
     objects_of,
     parts_of,
@@ -44,7 +45,7 @@ def messages_request(chat: Mapping[str, Any], *, model: str, max_tokens: int) ->
     if chat.get("user"):
         made["metadata"] = {"user_id": chat["user"]}
     made |= _tools(chat)
-    kind = object_of(chat.get("response_format")).get("type")
+    kind = kind_of(object_of(chat.get("response_format")))
     if kind == "json_schema":
         schema = object_of(object_of(chat["response_format"]).get("json_schema")).get("schema")
         made["output_config"] = {"format": {"type": "json_schema", "schema": object_of(schema)}}
@@ -53,7 +54,7 @@ def messages_request(chat: Mapping[str, Any], *, model: str, max_tokens: int) ->
     if system:
         made["system"] = plain(system)
     made |= _thinking(chat, made)
-    if made.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
+    if kind_of(object_of(made.get("thinking"))) in {"enabled", "adaptive"}:
         made.pop("temperature", None)  # only the default goes with thinking
     return made
 
@@ -95,7 +96,7 @@ def _said(message: JSON) -> list[JSON]:
     blocks = [
         block
         for block in objects_of(message.get("thinking_blocks"))
-        if block.get("signature") or block.get("type") == "redacted_thinking"
+        if block.get("signature") or kind_of(block) == "redacted_thinking"
     ]
     parts = parts_of(message.get("content"), "messages") or parts_of(message.get("refusal"), "messages")
     blocks += [_block(part) for part in parts if _says(part)]
@@ -126,11 +127,11 @@ def arguments_of(text: Any) -> JSON:
 
 def _says(part: JSON) -> bool:
     """Tell whether a part says anything: the Messages API refuses empty texts."""
-    return part.get("type") != "text" or bool(part.get("text"))
+    return kind_of(part) != "text" or bool(part.get("text"))
 
 
 def _block(part: JSON) -> JSON:
-    kind = part.get("type")
+    kind = kind_of(part)
     if kind in {"text", "refusal"}:
         return {"type": "text", "text": str(part.get("text") or part.get("refusal") or "")}
     if kind == "image_url":
@@ -164,7 +165,7 @@ def _tools(chat: Mapping[str, Any]) -> JSON:
             "type": "tool",
             "name": object_of(object_of(chat["tool_choice"]).get("function")).get("name"),
         }
-    elif wanted in {"none", "required"}:
+    elif str(wanted) in {"none", "required"}:
         choice = {"type": {"none": "none", "required": "any"}[str(wanted)]}
     else:
         choice = {"type": "auto"}
@@ -176,7 +177,7 @@ def _tools(chat: Mapping[str, Any]) -> JSON:
 
 def _tool(tool: JSON) -> JSON:
     function = object_of(tool.get("function"))
-    if tool.get("type") != "function" or not function:
+    if kind_of(tool) != "function" or not function:
         raise Untranslatable(
             f"The model's provider takes no tools of type '{tool.get('type')}'.", param="tools"
         )
@@ -202,7 +203,7 @@ def _thinking(chat: Mapping[str, Any], made: JSON) -> JSON:
 
 def _is_under_way_without_thinking(messages: list[JSON]) -> bool:
     """Tell whether the last message brings results of tools to a turn that shows no thinking."""
-    if not messages or not any(b.get("type") == "tool_result" for b in objects_of(messages[-1]["content"])):
+    if not messages or not any(kind_of(b) == "tool_result" for b in objects_of(messages[-1]["content"])):
         return False
     said: Any = next((m["content"] for m in reversed(messages) if m["role"] == "assistant"), None)
-    return not any("thinking" in str(block.get("type")) for block in objects_of(said))
+    return not any("thinking" in kind_of(block) for block in objects_of(said))

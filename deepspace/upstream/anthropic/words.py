@@ -68,6 +68,11 @@ def object_of(value: Any) -> JSON:
     return cast("JSON", value) if isinstance(value, dict) else {}
 
 
+def kind_of(part: Mapping[str, Any]) -> str:
+    """Return the `type` of a part, whatever is there; empty if nothing is."""
+    return str(part.get("type") or "")
+
+
 def objects_of(value: Any) -> list[JSON]:
     """Return the objects in a JSON array; none in place of anything else."""
     return (
