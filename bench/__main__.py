@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import gateway, ledger, limits, management
+from bench import gateway, ledger, limits, management, upstream
 from bench.measure import Options, machine
 
 SUITES: Mapping[str, Callable[[Options], dict[str, object]]] = {
@@ -20,6 +20,7 @@ SUITES: Mapping[str, Callable[[Options], dict[str, object]]] = {
     "ledger": ledger.run,
     "limits": limits.run,
     "management": management.run,
+    "upstream": upstream.run,
 }
 """Every suite by name. Its result has the field `ok`."""
 

@@ -69,7 +69,8 @@ def postgres_server(directory: Path) -> Iterator[tuple[EmbeddedPostgres, int]]:
 
 
 @contextmanager
-def _fake_upstream() -> Iterator[int]:
+def fake_upstream() -> Iterator[int]:
+    """Run the fake provider; yields its port."""
     command = [sys.executable, "-m", "bench.fake_upstream"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
@@ -124,7 +125,7 @@ def running_stack() -> Iterator[Stack]:
     directory = Path(tempfile.mkdtemp(prefix="deepspace-bench-"))
     directory.chmod(0o755)
     try:
-        with postgres_server(directory) as (postgres, postgres_pid), _fake_upstream() as upstream_port:
+        with postgres_server(directory) as (postgres, postgres_pid), fake_upstream() as upstream_port:
             postgres.create_database("bench")
             url, secret_key = postgres.url("bench"), secrets.token_hex(32)
             migrate(url)
