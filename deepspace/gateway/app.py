@@ -40,6 +40,7 @@ from deepspace.kit.collector import relax_collector
 from deepspace.kit.errors import MethodNotAllowed, NotFound, PlatformError
 from deepspace.kit.ids import new_trace_id, trace_id_from
 from deepspace.kit.log import get_logger, trace_id_var
+from deepspace.kit.web import bearer
 from deepspace.wiring import Platform
 
 log = get_logger(__name__)
@@ -120,6 +121,7 @@ class Gateway:
             await self._ai(scope, receive, send)
         elif surface == "api":
             await self._platform.policy.gate.admit(scope["state"]["client_ip"])
+            await self._know(scope)
             await self._api(scope, bounded(scope, receive, self._body_limit), send)
         elif scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed
@@ -127,6 +129,16 @@ class Gateway:
             await self._operations(scope["path"], send)
         else:
             await self._static(scope, send)
+
+    async def _know(self, scope: Scope) -> None:
+        """Check credentials before a byte of a body is read; the framework would read and parse it first.
+
+        What a caller may do is still for the address to say (accounts/guard.py).
+        """
+        if scope["method"] in _WITH_BODY and not scope["path"].startswith(_WITHOUT_CREDENTIALS):
+            credential = bearer(lambda name: header(scope, name.encode()))
+            address: str = scope["state"]["client_ip"]
+            await self._platform.authenticator.principal(credential, "management", address)
 
     async def _ai(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -231,6 +243,11 @@ class _Answer:
             message["headers"] = [*message.get("headers", ()), *self._headers]
         await self._send(message)
 
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+_WITHOUT_CREDENTIALS = ("/api/auth/", "/api/webhooks/")
+"""Where a request with a body may come from somebody unknown."""
 
 _OPERATIONS = frozenset({"/health", "/ready", "/metrics", "/openapi.json", "/docs"})
 

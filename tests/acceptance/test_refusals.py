@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -327,3 +329,16 @@ def test_a_wrong_name_makes_no_key_and_no_project(live: Live, name: Any) -> None
 def test_a_wrong_page_is_refused(live: Live, query: str) -> None:
     response = live.call(f"/api/organizations/{live.organization_id}/transactions?{query}")
     assert (response.status_code, response.json()["code"]) == (422, "validation_failed"), response.text
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/organizations/{org}/projects"])
+def test_who_is_unknown_is_refused_before_a_byte_of_the_body_is_read(live: Live, path: str) -> None:
+    url = urlsplit(live.url)
+    with socket.create_connection((url.hostname, url.port), timeout=5) as connection:
+        head = (
+            f"POST {path.format(org=live.organization_id)} HTTP/1.1\r\nhost: x\r\n"
+            "content-type: application/json\r\ncontent-length: 900000\r\n\r\n"
+        )
+        connection.sendall(head.encode())  # and not a byte of the body
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 401 ")
