@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -101,6 +102,25 @@ def test_the_local_model_answers_and_the_wallet_goes_down_by_exactly_the_cost(
     # Rounded up to a nano once; these rates are whole nanos only in sums.
     expected = expected.quantize(Decimal("1e-9"), "ROUND_CEILING")
     assert Decimal(usage.cost) == expected == before - up.balance()
+
+
+def test_the_local_model_answers_a_client_of_anthropics(up: Up) -> None:
+    before = up.balance()
+    key = up.first_run["api_key"]
+    with (
+        anthropic.Anthropic(base_url=up.url, api_key=key, max_retries=0) as client,
+        client.messages.stream(
+            model=MODEL,
+            max_tokens=12,
+            messages=[{"role": "user", "content": "What is the capital of France?"}],
+        ) as stream,
+    ):
+        costs = [event.usage.cost for event in stream if event.type == "message_delta"]
+        message = stream.get_final_message()
+    assert message.content[0].type == "text"
+    assert any(letter.isalpha() for letter in message.content[0].text)
+    assert 0 < message.usage.output_tokens <= 12
+    assert Decimal(costs[-1]) == before - up.balance() > 0
 
 
 def test_the_local_model_streams_and_the_trace_tells_the_story(up: Up, sdk: openai.OpenAI) -> None:
