@@ -27,7 +27,11 @@ BODIES: dict[str, dict[str, Any]] = TABLE["bodies"]
 ROLES: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in TABLE["roles"].items()}
 CALLERS = ("anonymous", "guest", "member", "admin", "owner", "stranger", "operator", "key")
 LEAVES = "POST /api/organizations/{org}/leave"
-CHAT = {"model": "there-is-no-such-model", "messages": [{"role": "user", "content": "hello"}]}
+CHAT = {
+    "model": "there-is-no-such-model",
+    "max_tokens": 16,
+    "messages": [{"role": "user", "content": "hello"}],
+}
 
 Expected = tuple[int, str] | None
 """Status and code of a refusal; None for a caller who may: whatever comes then, it is no refusal."""
