@@ -83,14 +83,19 @@ class DeletionService:
     async def delete(self, tx: Transaction, user: Record) -> tuple[Sequence[str], Sequence[UUID]]:
         """Delete the account; return the public ids of the keys and the ids of the sessions that ended.
 
-        OwnershipFirst (409) while an organisation needs another owner; Conflict for the last operator.
+        OwnershipFirst (409) while an organisation needs another owner; Conflict for the last operator, and
+        for somebody who joins an organisation at this moment.
         """
+        people = PersonRepository(tx)
+        await people.lock_organizations(user.id)
         outlook = await self.outlook(tx, user)
         if any(place.fate == "hand_over_first" for place in outlook.organizations):
             raise OwnershipFirst(outlook.obstacles[0])
         if outlook.obstacles:
             raise Conflict(outlook.obstacles[0])
-        people = PersonRepository(tx)
+        await people.locked(user.id)  # a membership refers to this row: from here on there is no new one
+        if (await self.outlook(tx, user)).organizations != outlook.organizations:
+            raise Conflict("You joined or founded an organisation at this moment. Look again, then delete.")
         now = self._clock.now()
         ending = [place.id for place in outlook.organizations if place.fate == "close"]
         ended_keys = await people.revoke_keys(user.id, ending, now)

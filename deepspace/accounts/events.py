@@ -19,3 +19,17 @@ class AccountEvents(Protocol):
         """Keep an event in the transaction of what it tells of: both commit, or neither. `detail` never
         holds a secret."""
         ...
+
+
+class OrganizationEvents(Protocol):
+    """Takes events such as `member.role_changed`: what people do to an organisation and those in it."""
+
+    async def append(
+        self, tx: Transaction, event: str, org_id: UUID | None, actor_id: UUID | None, **detail: object
+    ) -> None:
+        """Keep an event in the transaction of what it tells of: both commit, or neither.
+
+        `org_id` is None for what operators set for everybody, `actor_id` for what the platform does itself.
+        `detail` says what was acted on, in words and ids; it never holds a secret.
+        """
+        ...

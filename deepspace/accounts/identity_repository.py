@@ -248,13 +248,16 @@ class PersonRepository:
         query = update(Session).where(where).values(revoked_at=now, revoked_reason=reason)
         return (await self._tx.execute(query.returning(Session.id))).scalars().all()
 
-    async def standing(self, user_id: UUID) -> Sequence[Record]:
-        """Return (id, name, role, members, owners) of every organisation of a user; its members stay as
-        they are until the transaction ends."""
+    async def lock_organizations(self, user_id: UUID) -> None:
+        """Let others wait who change anything in an organisation of this user: in one order, and before any
+        row of a member, because whoever changes an organisation begins with its row too."""
         mine = select(OrgMember.org_id).where(OrgMember.user_id == user_id)
-        await self._tx.execute(
-            select(OrgMember.user_id).where(OrgMember.org_id.in_(mine)).with_for_update(of=OrgMember)
-        )
+        locked = select(Org.id).where(Org.id.in_(mine)).order_by(Org.id).with_for_update(key_share=True)
+        await self._tx.execute(locked)
+
+    async def standing(self, user_id: UUID) -> Sequence[Record]:
+        """Return (id, name, role, members, owners) of every organisation of a user."""
+        mine = select(OrgMember.org_id).where(OrgMember.user_id == user_id)
         own_role = func.max(OrgMember.role).filter(OrgMember.user_id == user_id)
         query = (
             select(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 
 from deepspace.accounts import org_schemas
 from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.desk import Desk
 from deepspace.accounts.guard import OrgAccess, Requires, SignedIn
 from deepspace.accounts.invitation_mail import InvitationMail
 from deepspace.accounts.invitation_repository import InvitationRepository
@@ -18,6 +19,7 @@ from deepspace.accounts.org_repository import OrgRowRepository
 from deepspace.accounts.organizations import RoleChoice
 from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Principal
+from deepspace.accounts.throttle import INVITATION_MAIL, INVITATION_MAILS, Knock
 from deepspace.kit.db import Database, Record, Transaction
 from deepspace.kit.page import Limit, Page, decode_cursor, page_of
 from deepspace.kit.web import provided
@@ -27,6 +29,7 @@ router = APIRouter(prefix="/api", tags=["invitations"])
 Invitations = Annotated[InvitationService, provided(InvitationService)]
 InvitationPost = Annotated[InvitationMail, provided(InvitationMail)]
 Db = Annotated[Database, provided(Database)]
+AtDesk = Annotated[Desk, provided(Desk)]
 Inviter = Annotated[OrgAccess, Requires("members:write")]
 
 
@@ -69,6 +72,14 @@ def _issued(
     return org_schemas.NewInvitationView(**view.model_dump(), token=token, url=post.url(token))
 
 
+async def _admit_mail(desk: Desk, org_id: UUID, to: str | None) -> None:
+    """Count a mail before it is written; TooManyAttempts if too many went to this address, or from this
+    organisation."""
+    if to is not None:
+        here = Knock(INVITATION_MAILS, str(org_id))
+        await desk.throttle.admit(Knock(INVITATION_MAIL, to.lower()), here)
+
+
 @router.get("/organizations/{org}/invitations", summary="Invitations of an organisation")
 async def invitations(
     access: Inviter,
@@ -90,10 +101,13 @@ async def invite(
     access: Inviter,
     service: Invitations,
     post: InvitationPost,
+    desk: AtDesk,
     db: Db,
 ) -> org_schemas.NewInvitationView:
     """Make an invitation for one person. `token` and `url` are in this answer and nowhere else; if an address
-    is named, a mail with the link goes to it, and nobody else may accept."""
+    is named, a mail with the link goes to it, and nobody else may accept. 429 after many mails to one
+    address."""
+    await _admit_mail(desk, access.org_id, body.email)
     wish = InvitationWish(
         RoleChoice(body.role, body.role_id),
         body.email,
@@ -110,9 +124,13 @@ async def invite(
 
 @router.post("/organizations/{org}/invitations/{invitation}/resend", summary="Send an invitation again")
 async def resend(
-    invitation: UUID, access: Inviter, service: Invitations, post: InvitationPost, db: Db
+    invitation: UUID, access: Inviter, service: Invitations, post: InvitationPost, desk: AtDesk, db: Db
 ) -> org_schemas.NewInvitationView:
-    """Give an invitation a new token and its whole time again. The old token ends."""
+    """Give an invitation a new token and its whole time again. The old token ends. 429 after many mails to
+    one address."""
+    async with db.tenant(access.org_id) as tx:
+        to = (await service.invitation(tx, access.org_id, invitation)).email
+    await _admit_mail(desk, access.org_id, to)
     async with db.tenant(access.org_id) as tx:
         row, token = await service.resend(tx, access.org_id, access.principal, invitation)
         name = await _name(tx, access.org_id)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
 from deepspace.accounts.granting import Actor
 from deepspace.accounts.invitation_repository import InvitationDirectory, InvitationRepository
 from deepspace.accounts.org_errors import (
@@ -66,10 +67,11 @@ class Invitee:
 class InvitationService:
     """Invitations to organisations."""
 
-    def __init__(self, ring: KeyRing, clock: Clock) -> None:
+    def __init__(self, ring: KeyRing, clock: Clock, events: OrganizationEvents) -> None:
         """Derive the key under which tokens are kept."""
         self._key = ring.key("invitations.1")
         self._clock = clock
+        self._events = events
 
     def state(self, row: Record) -> State:
         """Tell whether an invitation can still be accepted."""
@@ -108,6 +110,18 @@ class InvitationService:
             created_at=now,
             expires_at=now + wish.valid_for,
         )
+        await self._events.append(
+            tx,
+            "invitation.created",
+            org_id,
+            actor.user_id,
+            invitation_id=invitation_id,
+            role=place.role,
+            role_id=wish.choice.role_id,
+            team_id=wish.team_id,
+            project_id=wish.project_id,
+            project_role=wish.project_role,
+        )
         return await self.invitation(tx, org_id, invitation_id), token
 
     async def invitation(self, tx: Transaction, org_id: UUID, invitation_id: UUID) -> Record:
@@ -119,12 +133,15 @@ class InvitationService:
 
     async def revoke(self, tx: Transaction, org_id: UUID, principal: Principal, invitation_id: UUID) -> None:
         """Take an invitation back; InvitationUsed if it was accepted."""
-        await locked_actor(tx, org_id, principal, "members:write")
+        actor = await locked_actor(tx, org_id, principal, "members:write")
         row = await self.invitation(tx, org_id, invitation_id)
         if row.accepted_at is not None:
             raise InvitationUsed
         if row.revoked_at is None:
             await InvitationRepository(tx, org_id).change(invitation_id, revoked_at=self._clock.now())
+            await self._events.append(
+                tx, "invitation.revoked", org_id, actor.user_id, invitation_id=invitation_id
+            )
 
     async def resend(
         self, tx: Transaction, org_id: UUID, principal: Principal, invitation_id: UUID
@@ -145,6 +162,7 @@ class InvitationService:
             created_at=now,
             expires_at=now + (row.expires_at - row.created_at),
         )
+        await self._events.append(tx, "invitation.resent", org_id, actor.user_id, invitation_id=invitation_id)
         return await self.invitation(tx, org_id, invitation_id), token
 
     async def open_one(self, tx: Transaction, token: str) -> Record:
@@ -187,6 +205,14 @@ class InvitationService:
             )
         await InvitationRepository(tx, org_id).change(
             row.id, accepted_at=self._clock.now(), accepted_by=invitee.user_id
+        )
+        await self._events.append(
+            tx,
+            "invitation.accepted",
+            org_id,
+            invitee.user_id,
+            invitation_id=row.id,
+            inviter_id=row.created_by,
         )
         return org_id
 

@@ -80,7 +80,7 @@ async def create_api_key(
     """Make an API key for a project. `secret` is in this answer and nowhere else."""
     wish = KeyWish(**dict(body))
     async with db.tenant(access.org_id) as tx:
-        issued = await service.issue(tx, access.org_id, wish, created_by=access.principal.user_id)
+        issued = await service.make(tx, access.org_id, access.principal, wish)
         return await _issued(tx, access.org_id, issued)
 
 
@@ -104,7 +104,8 @@ async def change_api_key(
     """Change name, narrowing or end of a key; its text and its project stay."""
     async with db.tenant(access.org_id) as tx:
         present = await _read(tx, access.org_id, key)
-        await service.change(tx, access.org_id, key, KeyWish(project_id=present.project_id, **dict(body)))
+        wish = KeyWish(project_id=present.project_id, **dict(body))
+        await service.change(tx, access.org_id, access.principal, key, wish)
         return await _read(tx, access.org_id, key)
 
 
@@ -118,7 +119,8 @@ async def rotate_api_key(
 ) -> schemas.NewKeyView:
     """Give a key a new secret; the present one works for `overlap_s` more. Id, budgets and limits stay."""
     async with db.tenant(access.org_id) as tx:
-        issued = await service.rotate(tx, access.org_id, key, overlap=timedelta(seconds=body.overlap_s))
+        overlap = timedelta(seconds=body.overlap_s)
+        issued = await service.rotate(tx, access.org_id, access.principal, key, overlap=overlap)
         return await _issued(tx, access.org_id, issued)
 
 
@@ -132,5 +134,5 @@ async def revoke_api_key(
 ) -> None:
     """Revoke an API key: refused at once here, within a second on every other gateway process."""
     async with db.tenant(access.org_id) as tx:
-        await service.revoke(tx, access.org_id, key)
+        await service.revoke(tx, access.org_id, access.principal, key)
     authenticator.forget_api_key(key)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, and_, func, insert, or_, select, text, tuple_, update
 
-from deepspace.accounts.models import ApiKey, Project, User
+from deepspace.accounts.models import ApiKey, OrgMember, Project, User
 from deepspace.kit.db import Transaction
 
 _TOUCH = text(
@@ -51,12 +51,10 @@ class KeyRepository:
         self._tx = tx
         self._org_id = org_id
 
-    async def live_projects(self, project_ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of these are projects of this organisation that are not archived."""
-        query = select(Project.id).where(
-            Project.org_id == self._org_id, Project.id.in_(project_ids), Project.archived_at.is_(None)
-        )
-        return set((await self._tx.execute(query)).scalars())
+    async def projects(self, project_ids: Collection[UUID]) -> Sequence[Row[Any]]:
+        """Return those of these projects that are this organisation's, archived or not."""
+        query = select(Project.__table__).where(Project.org_id == self._org_id, Project.id.in_(project_ids))
+        return (await self._tx.execute(query)).all()
 
     async def add(self, **values: Any) -> None:
         """Insert an API key."""
@@ -83,6 +81,17 @@ class KeyRepository:
     async def revoke_of(self, user_id: UUID, now: datetime) -> int:
         """Revoke every key that a person made here and return how many were good until now."""
         where = and_(ApiKey.org_id == self._org_id, ApiKey.created_by == user_id, ApiKey.revoked_at.is_(None))
+        done = await self._tx.execute(update(ApiKey).where(where).values(revoked_at=now))
+        return done.rowcount
+
+    async def revoke_of_role(self, role_id: UUID, now: datetime) -> int:
+        """Revoke every key made by members who have a role, and return how many were good until now."""
+        holders = select(OrgMember.user_id).where(
+            OrgMember.org_id == self._org_id, OrgMember.role_id == role_id
+        )
+        where = and_(
+            ApiKey.org_id == self._org_id, ApiKey.created_by.in_(holders), ApiKey.revoked_at.is_(None)
+        )
         done = await self._tx.execute(update(ApiKey).where(where).values(revoked_at=now))
         return done.rowcount
 

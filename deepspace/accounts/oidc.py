@@ -17,6 +17,7 @@ from deepspace.accounts.errors import OidcRefused
 from deepspace.accounts.events import AccountEvents
 from deepspace.accounts.identity_repository import OidcIdentityRepository, PersonRepository
 from deepspace.accounts.oidc_provider import Identity, OidcProvider
+from deepspace.accounts.person import Person
 from deepspace.accounts.registration import Newcomer, RegistrationService
 from deepspace.accounts.repository import PeopleRepository
 from deepspace.accounts.schemas import is_email
@@ -24,7 +25,7 @@ from deepspace.kit.clock import Clock
 from deepspace.kit.crypto import KeyRing, SealBroken, Sealer
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import Conflict, NotFound
-from deepspace.kit.ids import uuid7
+from deepspace.kit.ids import parse_uuid, uuid7
 
 WAY_LASTS = timedelta(minutes=10)
 _PLACE = "oidc|way"
@@ -41,6 +42,8 @@ class Way(msgspec.Struct, frozen=True):
     invitation: str | None = None
     link_to: str | None = None
     """The user who connects a provider to the account they have."""
+    session: str | None = None
+    """The session they began it in: it must not have ended when they come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class OidcSignIn:
         self._events = events
 
     async def depart(
-        self, name: str, *, invitation: str | None = None, link_to: UUID | None = None
+        self, name: str, *, invitation: str | None = None, link_to: Person | None = None
     ) -> Departure:
         """Begin: NotFound for a provider that is not set up, OidcUnavailable if it does not answer."""
         way = Way(
@@ -80,7 +83,8 @@ class OidcSignIn:
             verifier=secrets.token_urlsafe(48),
             since=self._clock.now().timestamp(),
             invitation=invitation,
-            link_to=str(link_to) if link_to is not None else None,
+            link_to=str(link_to.user_id) if link_to is not None else None,
+            session=str(link_to.session_id) if link_to is not None else None,
         )
         url = await self._provider(name).authorization_url(
             state=way.state, nonce=way.nonce, verifier=way.verifier
@@ -143,6 +147,15 @@ class OidcSignIn:
             )
         await self.link(tx, identity, user.id)
         return user
+
+    async def connect(self, tx: Transaction, identity: Identity, way: Way) -> None:
+        """Link an identity to the account its owner left from. OidcRefused if their session has ended since:
+        what somebody began who knew an old password must not be finished after it was changed."""
+        session_id, user_id = parse_uuid(way.session or ""), parse_uuid(way.link_to or "")
+        session = await PeopleRepository(tx).session(session_id, lock=True) if session_id else None
+        if user_id is None or session is None or session.user_id != user_id or session.revoked_at is not None:
+            raise OidcRefused
+        await self.link(tx, identity, user_id)
 
     async def link(self, tx: Transaction, identity: Identity, user_id: UUID) -> None:
         """Let an identity open a user's account from now on; OidcRefused if it opens another one."""

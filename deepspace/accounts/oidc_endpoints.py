@@ -75,7 +75,7 @@ async def come_back(
         identity = await oidc.identity(way, code, iss)
         async with desk.database.platform() as tx:
             if way.link_to is not None:
-                await oidc.link(tx, identity, UUID(way.link_to))
+                await oidc.connect(tx, identity, way)
                 let_in = None
             else:
                 user = await oidc.account(tx, identity, way.invitation)
@@ -126,8 +126,9 @@ async def connect(
 ) -> bodies.DepartureView:
     """Return where to send the browser; whoever signs in there opens this account from then on. The
     password is needed."""
-    user = await desk.again.confirm(person_of(principal), body.password)
-    departure = await oidc.depart(provider, link_to=user.id)
+    person = person_of(principal)
+    await desk.again.confirm(person, body.password)
+    departure = await oidc.depart(provider, link_to=person)
     desk.cookies.set_oidc_way(request, response, departure.cookie)
     return bodies.DepartureView(authorization_url=departure.url)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
 from deepspace.accounts.invitation_repository import InvitationRepository
 from deepspace.accounts.key_repository import KeyRepository
 from deepspace.accounts.org_parts import Ending, Obstacle, OrgPart, Survey
@@ -25,10 +26,11 @@ from deepspace.kit.errors import NotFound
 class OrgDeletion:
     """Looks ahead, and deletes. Takes a transaction and never commits."""
 
-    def __init__(self, parts: Sequence[OrgPart], clock: Clock) -> None:
+    def __init__(self, parts: Sequence[OrgPart], clock: Clock, events: OrganizationEvents) -> None:
         """`parts` are what other slices keep for an organisation."""
         self._parts = parts
         self._clock = clock
+        self._events = events
 
     async def survey(self, tx: Transaction, org_id: UUID) -> Survey:
         """Return what would go, what would stay, and what stands in the way. Nothing changes."""
@@ -75,3 +77,4 @@ class OrgDeletion:
         await MemberRepository(tx, org_id).remove_all()
         await RoleRepository(tx, org_id).remove_all()
         await OrgRowRepository(tx, org_id).bury(now)
+        await self._events.append(tx, "organization.deleted", org_id, ending.user_id)

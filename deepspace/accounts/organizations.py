@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
 from deepspace.accounts.granting import Actor
 from deepspace.accounts.key_repository import KeyRepository
 from deepspace.accounts.org_errors import LastOwner
 from deepspace.accounts.org_parts import OrgPart
 from deepspace.accounts.org_repository import MemberRepository, OrgRowRepository, RoleRepository
+from deepspace.accounts.permissions import API_KEY_PERMISSIONS
 from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Membership, Principal, membership
 from deepspace.accounts.project_repository import ProjectRepository
@@ -49,10 +51,13 @@ class RoleChoice:
 class OrganizationService:
     """Organisations and their members."""
 
-    def __init__(self, parts: Sequence[OrgPart], clock: Clock, *, founding_open: bool) -> None:
+    def __init__(
+        self, parts: Sequence[OrgPart], clock: Clock, events: OrganizationEvents, *, founding_open: bool
+    ) -> None:
         """`parts` are what other slices keep; `founding_open` lets people make organisations."""
         self._parts = parts
         self._clock = clock
+        self._events = events
         self._founding_open = founding_open
 
     async def found(self, tx: Transaction, org_id: UUID, principal: Principal, name: str) -> None:
@@ -68,6 +73,7 @@ class OrganizationService:
         await MemberRepository(tx, org_id).add(person.user_id, "owner")
         await ProjectRepository(tx, org_id).add(id=uuid7(), name=DEFAULT_PROJECT, is_default=True)
         await self.furnish(tx, org_id)
+        await self._events.append(tx, "organization.created", org_id, person.user_id, name=name)
 
     async def furnish(self, tx: Transaction, org_id: UUID) -> None:
         """Give a new organisation what other slices keep for it."""
@@ -76,13 +82,17 @@ class OrganizationService:
 
     async def rename(self, tx: Transaction, org_id: UUID, principal: Principal, name: str) -> None:
         """Give an organisation another name."""
-        await locked_actor(tx, org_id, principal, "organization:write")
+        actor = await locked_actor(tx, org_id, principal, "organization:write")
         await OrgRowRepository(tx, org_id).rename(name)
+        await self._events.append(tx, "organization.renamed", org_id, actor.user_id, name=name)
 
     async def set_role(
         self, tx: Transaction, org_id: UUID, principal: Principal, user_id: UUID, choice: RoleChoice
     ) -> Record:
-        """Give a member another role: the caller holds all of the old one and all of the new one."""
+        """Give a member another role: the caller holds all of the old one and all of the new one.
+
+        A member who loses what an API key gives loses the keys they made: they know them.
+        """
         actor = await locked_actor(tx, org_id, principal, "members:write")
         before = await _member(tx, org_id, user_id)
         after = await choice.place(tx, org_id)
@@ -92,6 +102,20 @@ class OrganizationService:
         if before.role == "owner" and after.role != "owner":
             await _keep_an_owner(members)
         await members.set_role(user_id, after.role, choice.role_id)
+        ended = 0
+        if API_KEY_PERMISSIONS & (before.permissions - after.permissions):
+            ended = await KeyRepository(tx, org_id).revoke_of(user_id, self._clock.now())
+        await self._events.append(
+            tx,
+            "member.role_changed",
+            org_id,
+            actor.user_id,
+            user_id=user_id,
+            before=before.role,
+            role=after.role,
+            role_id=choice.role_id,
+            revoked_api_keys=ended,
+        )
         [row] = await members.members(1, None, user_id)
         return row
 
@@ -100,12 +124,26 @@ class OrganizationService:
         actor = await locked_actor(tx, org_id, principal, "members:write")
         place = await _member(tx, org_id, user_id)
         actor.demand_place(place)
-        return await self._end(tx, org_id, user_id, place)
+        ended = await self._end(tx, org_id, user_id, place)
+        await self._events.append(
+            tx,
+            "member.removed",
+            org_id,
+            actor.user_id,
+            user_id=user_id,
+            before=place.role,
+            revoked_api_keys=ended,
+        )
+        return ended
 
     async def leave(self, tx: Transaction, org_id: UUID, principal: Principal) -> int:
         """End the caller's own membership; return how many of their API keys ended with it."""
         actor = await locked_actor(tx, org_id, principal)
-        return await self._end(tx, org_id, actor.user_id, actor.place)
+        ended = await self._end(tx, org_id, actor.user_id, actor.place)
+        await self._events.append(
+            tx, "member.left", org_id, actor.user_id, before=actor.place.role, revoked_api_keys=ended
+        )
+        return ended
 
     async def transfer(self, tx: Transaction, org_id: UUID, principal: Principal, user_id: UUID) -> None:
         """Make another member the owner; the caller becomes an admin."""
@@ -116,6 +154,7 @@ class OrganizationService:
             raise ValidationFailed("The new owner must be another active member.", param="user_id")
         await members.set_role(user_id, "owner", None)
         await members.set_role(actor.user_id, "admin", None)
+        await self._events.append(tx, "organization.transferred", org_id, actor.user_id, user_id=user_id)
 
     async def _end(self, tx: Transaction, org_id: UUID, user_id: UUID, place: Membership) -> int:
         members = MemberRepository(tx, org_id)

@@ -105,17 +105,6 @@ class Principal:
         if permission not in self.permissions_in(org_id):
             raise PermissionDenied(f"This needs the permission '{permission}'.")
 
-    def holds(self, org_id: UUID, project_id: object, permission: str) -> bool:
-        """Tell whether the caller holds a permission in the whole organisation, or in this project of it.
-
-        `project_id` is a UUID, its text, or None for what belongs to no project.
-        """
-        found = self.memberships.get(org_id)
-        if found is None:
-            return False
-        given = next((held for key, held in found.projects.items() if str(key) == str(project_id)), _NOTHING)
-        return permission in found.permissions or permission in given
-
     def demand_in_project(self, org_id: UUID, project: ProjectPlace, permission: str) -> None:
         """Raise NotFound unless the caller has a part in the project, PermissionDenied without the
         permission."""

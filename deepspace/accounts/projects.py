@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
 from deepspace.accounts.granting import Actor
 from deepspace.accounts.org_errors import AlreadyMember, DefaultProject
 from deepspace.accounts.org_repository import MemberRepository
@@ -29,12 +30,19 @@ def place_of_project(row: Record) -> ProjectPlace:
     return ProjectPlace(row.id, row.access == "organization")
 
 
+async def project_place(tx: Transaction, org_id: UUID, project_id: UUID) -> ProjectPlace | None:
+    """Return a project, archived or not, as far as access goes; None if there is none."""
+    row = await ProjectRepository(tx, org_id).project(project_id)
+    return place_of_project(row) if row is not None else None
+
+
 class ProjectService:
     """Projects of organisations."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, events: OrganizationEvents) -> None:
         """The clock says when a project was archived."""
         self._clock = clock
+        self._events = events
 
     async def project(self, tx: Transaction, org_id: UUID, project_id: UUID) -> Record:
         """Return a project, archived or not; NotFound if there is none."""
@@ -57,32 +65,37 @@ class ProjectService:
             await projects.add_member(
                 id=uuid7(), project_id=project_id, user_id=actor.user_id, role="manager"
             )
+        await self._tell(tx, "project.created", org_id, actor, project_id, name=name, access=access)
         return await self.project(tx, org_id, project_id)
 
     async def change(
         self, tx: Transaction, org_id: UUID, principal: Principal, project_id: UUID, **values: Any
     ) -> Record:
         """Give a project another name, open it or close it."""
-        await self._writable(tx, org_id, principal, project_id)
+        actor, _ = await self._writable(tx, org_id, principal, project_id)
         if values:
             await ProjectRepository(tx, org_id).change(project_id, **values)
+            await self._tell(tx, "project.changed", org_id, actor, project_id, **values)
         return await self.project(tx, org_id, project_id)
 
     async def archive(self, tx: Transaction, org_id: UUID, principal: Principal, project_id: UUID) -> Record:
         """Archive a project: no more calls in it, its keys stop working. The default one stays."""
-        _, row = await self._writable(tx, org_id, principal, project_id)
+        actor, row = await self._writable(tx, org_id, principal, project_id)
         if row.is_default:
             raise DefaultProject
         if row.archived_at is None:
             await ProjectRepository(tx, org_id).change(project_id, archived_at=self._clock.now())
+            await self._tell(tx, "project.archived", org_id, actor, project_id)
         return await self.project(tx, org_id, project_id)
 
     async def unarchive(
         self, tx: Transaction, org_id: UUID, principal: Principal, project_id: UUID
     ) -> Record:
         """Take a project back into use."""
-        await self._writable(tx, org_id, principal, project_id)
-        await ProjectRepository(tx, org_id).change(project_id, archived_at=None)
+        actor, row = await self._writable(tx, org_id, principal, project_id)
+        if row.archived_at is not None:
+            await ProjectRepository(tx, org_id).change(project_id, archived_at=None)
+            await self._tell(tx, "project.unarchived", org_id, actor, project_id)
         return await self.project(tx, org_id, project_id)
 
     async def make_default(
@@ -94,6 +107,7 @@ class ProjectService:
         if row.archived_at is not None:
             raise DefaultProject
         await ProjectRepository(tx, org_id).make_default(project_id)
+        await self._tell(tx, "project.made_default", org_id, actor, project_id)
         return await self.project(tx, org_id, project_id)
 
     async def members(self, tx: Transaction, org_id: UUID, project_id: UUID) -> Sequence[Record]:
@@ -127,6 +141,8 @@ class ProjectService:
         await projects.add_member(
             id=member_id, project_id=project_id, user_id=user_id, team_id=team_id, role=role
         )
+        who = {"user_id": user_id, "team_id": team_id}
+        await self._tell(tx, "project.member_added", org_id, actor, project_id, **who, role=role)
         [made] = await projects.members(project_id, member_id)
         return made
 
@@ -146,6 +162,10 @@ class ProjectService:
         actor.demand_project_role(place_of_project(row), member.role)
         actor.demand_project_role(place_of_project(row), role)
         await projects.set_member_role(member_id, role)
+        who = {"user_id": member.user_id, "team_id": member.team_id}
+        await self._tell(
+            tx, "project.role_changed", org_id, actor, project_id, **who, before=member.role, role=role
+        )
         return await self._member(projects, project_id, member_id)
 
     async def remove_member(
@@ -157,6 +177,13 @@ class ProjectService:
         member = await self._member(projects, project_id, member_id)
         actor.demand_project_role(place_of_project(row), member.role)
         await projects.remove_member(member_id)
+        who = {"user_id": member.user_id, "team_id": member.team_id}
+        await self._tell(tx, "project.member_removed", org_id, actor, project_id, **who, before=member.role)
+
+    async def _tell(
+        self, tx: Transaction, event: str, org_id: UUID, actor: Actor, project_id: UUID, **detail: object
+    ) -> None:
+        await self._events.append(tx, event, org_id, actor.user_id, project_id=project_id, **detail)
 
     async def _writable(
         self, tx: Transaction, org_id: UUID, principal: Principal, project_id: UUID

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
 from deepspace.accounts.granting import Actor
 from deepspace.accounts.org_errors import NameTaken
 from deepspace.accounts.org_repository import MemberRepository
@@ -22,6 +23,10 @@ from deepspace.kit.ids import uuid7
 
 class TeamService:
     """Teams of organisations."""
+
+    def __init__(self, events: OrganizationEvents) -> None:
+        """Tell `events` of changes."""
+        self._events = events
 
     async def team(self, tx: Transaction, org_id: UUID, team_id: UUID) -> Record:
         """Return a team; NotFound if there is none."""
@@ -37,32 +42,35 @@ class TeamService:
 
     async def make(self, tx: Transaction, org_id: UUID, principal: Principal, name: str) -> Record:
         """Make a team; NameTaken if there is one of this name."""
-        await locked_actor(tx, org_id, principal, "teams:write")
+        actor = await locked_actor(tx, org_id, principal, "teams:write")
         teams = TeamRepository(tx, org_id)
         if await teams.named(name) is not None:
             raise NameTaken
         team_id = uuid7()
         await teams.add(id=team_id, name=name)
+        await self._events.append(tx, "team.created", org_id, actor.user_id, team_id=team_id, name=name)
         return await self.team(tx, org_id, team_id)
 
     async def rename(
         self, tx: Transaction, org_id: UUID, principal: Principal, team_id: UUID, name: str
     ) -> Record:
         """Give a team another name."""
-        await locked_actor(tx, org_id, principal, "teams:write")
+        actor = await locked_actor(tx, org_id, principal, "teams:write")
         await self.team(tx, org_id, team_id)
         teams = TeamRepository(tx, org_id)
         same = await teams.named(name)
         if same is not None and same.id != team_id:
             raise NameTaken
         await teams.rename(team_id, name)
+        await self._events.append(tx, "team.renamed", org_id, actor.user_id, team_id=team_id, name=name)
         return await self.team(tx, org_id, team_id)
 
     async def remove(self, tx: Transaction, org_id: UUID, principal: Principal, team_id: UUID) -> None:
         """Delete a team; its members lose what they had in projects through it."""
-        await locked_actor(tx, org_id, principal, "teams:write")
-        await self.team(tx, org_id, team_id)
+        actor = await locked_actor(tx, org_id, principal, "teams:write")
+        row = await self.team(tx, org_id, team_id)
         await TeamRepository(tx, org_id).remove(team_id)
+        await self._events.append(tx, "team.deleted", org_id, actor.user_id, team_id=team_id, name=row.name)
 
     async def add_member(
         self, tx: Transaction, org_id: UUID, principal: Principal, team_id: UUID, user_id: UUID
@@ -73,14 +81,20 @@ class TeamService:
         if await MemberRepository(tx, org_id).place(user_id) is None:
             raise ValidationFailed("There is no such member in this organisation.", param="user_id")
         await join(tx, org_id, actor, team_id, user_id)
+        await self._events.append(
+            tx, "team.member_added", org_id, actor.user_id, team_id=team_id, user_id=user_id
+        )
 
     async def remove_member(
         self, tx: Transaction, org_id: UUID, principal: Principal, team_id: UUID, user_id: UUID
     ) -> None:
         """Take a member out of a team; NotFound if they are not in it."""
-        await locked_actor(tx, org_id, principal, "teams:write")
+        actor = await locked_actor(tx, org_id, principal, "teams:write")
         if not await TeamRepository(tx, org_id).remove_member(team_id, user_id):
             raise NotFound
+        await self._events.append(
+            tx, "team.member_removed", org_id, actor.user_id, team_id=team_id, user_id=user_id
+        )
 
 
 async def demand_team(tx: Transaction, org_id: UUID, actor: Actor, team_id: UUID) -> None:

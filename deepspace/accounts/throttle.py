@@ -42,6 +42,8 @@ PASSWORD_DEVICE = Rule("password of an account, on a known device", 10, 2, 900, 
 PASSWORD_AGAIN = Rule("password of somebody signed in", 10, 2, 900, timedelta(hours=12))
 SECOND_FACTOR = Rule("second factor", 5, 2, 900, timedelta(hours=12))
 REGISTRATION = Rule("registration from one address", 30, 2, 60, timedelta(hours=1))
+INVITATION_MAIL = Rule("invitation to one address", 5, 60, 3600, timedelta(hours=6))
+INVITATION_MAILS = Rule("invitations of one organisation", 1000, 1, 60, timedelta(hours=24))
 LINK_MAIL = Rule("mail with a link to one address", 3, 60, 3600, timedelta(hours=6))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -77,18 +77,24 @@ async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
     return [org_id for org_id in (await tx.execute(query)).scalars() if org_id is not None]
 
 
-async def append_account_event(
-    tx: Transaction, event: str, user_id: UUID, trace_id: str | None, detail: dict[str, str]
+async def append_event(
+    tx: Transaction,
+    event: str,
+    *,
+    org_id: UUID | None,
+    actor_id: UUID | None,
+    trace_id: str | None,
+    detail: Mapping[str, Any],
 ) -> None:
-    """Insert a row about a user's own account, which belongs to no organisation."""
+    """Insert a row. Without an organisation no tenant sees it; without an actor the platform acted."""
     await tx.execute(
         insert(AuditLog).values(
             id=uuid7(),
-            org_id=None,
+            org_id=org_id,
             event=event,
             trace_id=trace_id,
-            actor_kind="user",
-            actor_id=user_id,
+            actor_kind="user" if actor_id is not None else "system",
+            actor_id=actor_id,
             detail=detail,
         )
     )

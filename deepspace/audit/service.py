@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 from deepspace.accounts.principal import Principal
+from deepspace.accounts.projects import project_place
 from deepspace.audit.repository import AuditRepository, orgs_of_trace
 from deepspace.kit.db import Database, Transaction
 from deepspace.kit.errors import NotFound
-from deepspace.kit.ids import is_trace_id
+from deepspace.kit.ids import is_trace_id, parse_uuid
 
 _UNKNOWN = "There is no trace with this id, or it is not yours to see."
 
@@ -47,11 +48,9 @@ class TraceService:
         for org_id in await self._visible_orgs(database, principal, trace_id):
             async with database.tenant(org_id) as tx:
                 found = await self._stories(tx, org_id, trace_id)
-            stories += [
-                story
-                for story in found
-                if operates or principal.holds(org_id, story["project_id"], "traces:read")
-            ]
+                stories += [
+                    story for story in found if operates or await _may_see(tx, org_id, principal, story)
+                ]
         if not stories:
             raise NotFound(_UNKNOWN)
         stories.sort(key=lambda story: story["started_at"], reverse=True)
@@ -113,3 +112,14 @@ class TraceService:
             "price": None,
             "transactions": [],
         }
+
+
+async def _may_see(tx: Transaction, org_id: UUID, principal: Principal, story: Mapping[str, Any]) -> bool:
+    """Tell whether the caller may see a call: by their place in its project, which may be a closed one.
+    What was refused before it had a project is seen by who may see the organisation's traces."""
+    place = principal.memberships[org_id]
+    project_id = parse_uuid(str(story["project_id"]))
+    project = await project_place(tx, org_id, project_id) if project_id is not None else None
+    if project is None:
+        return "traces:read" in place.permissions
+    return place.may(project, "traces:read")

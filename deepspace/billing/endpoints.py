@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from deepspace.accounts.guard import OrgAccess, Requires, SignedIn
 from deepspace.accounts.principal import Principal
+from deepspace.accounts.subjects import demand_subject
 from deepspace.billing import schemas
 from deepspace.billing.budgets import BudgetBook, BudgetService, remaining
 from deepspace.billing.moves import Authority, MoneyMoves
@@ -119,6 +120,7 @@ async def set_budget(
     if nano(body.limit) < 0:
         raise ValidationFailed("A limit is zero or more.", param="limit")
     async with db.tenant(access.org_id) as tx:
+        await demand_subject(tx, access.org_id, body.scope, scope_id, param="scope_id")
         row = await service.set(
             tx,
             access.org_id,

@@ -41,6 +41,23 @@ async def reset_password(platform: Platform, email: str, password: str) -> dict[
     return {"email": email}
 
 
+async def reset_second_factor(platform: Platform, email: str) -> dict[str, str]:
+    """Take a user's second factor away and end their sessions."""
+    async with platform.database.platform() as tx:
+        await platform.accounts.reset_second_factor(tx, email=email)
+    return {"email": email}
+
+
+async def clear_access_rules(platform: Platform, organization_id: str | None) -> dict[str, str]:
+    """Remove the operators' rules on addresses, or an organisation's; return how many there were."""
+    org_id = parse_uuid(organization_id) if organization_id is not None else None
+    if organization_id is not None and org_id is None:
+        raise ValidationFailed(f"'{organization_id}' is not an organisation's id.")
+    async with platform.database.platform() as tx:
+        removed = await platform.policy.rules.remove_address_rules(tx, org_id)
+    return {"removed": str(removed)}
+
+
 async def top_up(platform: Platform, organization_id: str, amount: str, reason: str) -> dict[str, str]:
     """Book a payment and return the balance after it."""
     org_id = parse_uuid(organization_id)

@@ -183,6 +183,23 @@ def reset_password(
     _administer(data_dir, lambda platform: administration.reset_password(platform, email, password))
 
 
+@admin.command("reset-second-factor")
+def reset_second_factor(email: str, data_dir: DataDir = None) -> None:
+    """Take a user's second factor away, for somebody who lost it, and end their sessions."""
+    _administer(data_dir, lambda platform: administration.reset_second_factor(platform, email))
+
+
+@admin.command("clear-access-rules")
+def clear_access_rules(
+    organization: Annotated[
+        str | None, typer.Option(help="Id of an organisation whose rules lock its members out.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Remove all access rules on addresses: the operators' own, or an organisation's."""
+    _administer(data_dir, lambda platform: administration.clear_access_rules(platform, organization))
+
+
 @admin.command("top-up")
 def top_up(organization_id: str, amount: str, reason: str, data_dir: DataDir = None) -> None:
     """Book a payment into an organisation's wallet."""

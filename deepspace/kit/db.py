@@ -15,12 +15,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import MetaData, Row, event, text
-from sqlalchemy.exc import DataError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DisconnectionError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from deepspace.kit.errors import DatabaseUnavailable, ValidationFailed
+from deepspace.kit.errors import Conflict, DatabaseUnavailable, ValidationFailed
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -45,6 +45,10 @@ PLATFORM_ROLE = "deepspace_platform"
 _ENTER = text("SELECT set_config('role', :role, true), set_config('app.org_id', :org_id, true)")
 
 IDLE_S = 1.0
+
+_LOST_RACE = frozenset({"23503", "23505"})
+"""What was referred to is gone, or what was to be made is there (PostgreSQL, appendix A): both were looked at
+before, so somebody else was faster. Other broken constraints are faults of ours."""
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
@@ -95,6 +99,7 @@ class Database:
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,  # an error's text goes to the log; hashes and addresses do not
             pool_timeout=5,
             connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
         )
@@ -105,7 +110,8 @@ class Database:
         """Open a transaction that sees one organisation's rows of the tenant tables, and no secrets.
 
         ValidationFailed for a value that no column takes (text with a NUL in it, a number out of range),
-        DatabaseUnavailable if the database cannot be reached or does not answer in time.
+        Conflict if somebody else made or removed the same thing at the same moment, DatabaseUnavailable if
+        the database cannot be reached or does not answer in time.
         """
         async with self._transaction(TENANT_ROLE, str(org_id)) as connection:
             yield connection
@@ -126,6 +132,10 @@ class Database:
                 yield connection
         except DataError as error:
             raise ValidationFailed("The request has a value that cannot be stored.") from error
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) not in _LOST_RACE:
+                raise
+            raise Conflict("Somebody else changed this at the same moment; look again.") from error
         except _AWAY as error:
             raise DatabaseUnavailable(headers={"retry-after": "2"}) from error
 

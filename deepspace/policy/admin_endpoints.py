@@ -14,6 +14,7 @@ from deepspace.kit.web import client_ip, provided
 from deepspace.policy import schemas
 from deepspace.policy.dry_run import DryRun
 from deepspace.policy.endpoints import Db, Limits, LimitsInForce, Policies, PoliciesInForce, candidate_of
+from deepspace.policy.policies import Changer
 from deepspace.policy.rate_limits import LimitRule
 from deepspace.policy.views import dry_run_view, limit_view, rule_view
 
@@ -39,7 +40,7 @@ async def limits(
 @router.put("/rate-limits", summary="Set a rate limit")
 async def put_limit(
     body: schemas.LimitBody,
-    _: OnLimits,
+    operator: OnLimits,
     service: Limits,
     book: LimitsInForce,
     db: Db,
@@ -50,6 +51,7 @@ async def put_limit(
         row = await service.put(
             tx,
             organization_id,
+            actor_id=operator.user_id,
             subject=body.subject,
             subject_id=body.subject_id,
             model=body.model,
@@ -61,11 +63,16 @@ async def put_limit(
 
 @router.delete("/rate-limits/{limit}", status_code=204, summary="Remove a rate limit")
 async def remove_limit(
-    limit: UUID, _: OnLimits, service: Limits, book: LimitsInForce, db: Db, organization_id: Whose = None
+    limit: UUID,
+    operator: OnLimits,
+    service: Limits,
+    book: LimitsInForce,
+    db: Db,
+    organization_id: Whose = None,
 ) -> None:
     """Remove one of the operators' limits, or of an organisation's own."""
     async with db.platform() as tx:
-        await service.remove(tx, organization_id, limit)
+        await service.remove(tx, organization_id, limit, actor_id=operator.user_id)
     book.forget(organization_id)
 
 
@@ -83,7 +90,7 @@ async def policies(
 async def add_policy(
     body: schemas.RuleBody,
     request: Request,
-    _: OnPolicies,
+    operator: OnPolicies,
     service: Policies,
     book: PoliciesInForce,
     db: Db,
@@ -99,7 +106,7 @@ async def add_policy(
             mode=body.mode,
             note=body.note,
             condition=schemas.condition_in(body),
-            client_ip=client_ip(request),
+            by=Changer(operator.user_id, client_ip(request)),
         )
     book.forget(None)
     return rule_view(row)
@@ -126,16 +133,16 @@ async def change_policy(
     body: schemas.ModeBody,
     request: Request,
     *,
-    _: OnPolicies,
+    operator: OnPolicies,
     service: Policies,
     book: PoliciesInForce,
     db: Db,
     organization_id: Whose = None,
 ) -> schemas.RuleView:
     """Change a rule's mode."""
-    ip = client_ip(request) if organization_id is None else None
+    by = Changer(operator.user_id, client_ip(request) if organization_id is None else None)
     async with db.platform() as tx:
-        row = await service.set_mode(tx, organization_id, policy, body.mode, client_ip=ip)
+        row = await service.set_mode(tx, organization_id, policy, body.mode, by=by)
     book.forget(organization_id)
     return rule_view(row)
 
@@ -145,16 +152,16 @@ async def remove_policy(
     policy: UUID,
     request: Request,
     *,
-    _: OnPolicies,
+    operator: OnPolicies,
     service: Policies,
     book: PoliciesInForce,
     db: Db,
     organization_id: Whose = None,
 ) -> None:
     """Remove one of the operators' rules, or of an organisation's own: one that locks its members out."""
-    ip = client_ip(request) if organization_id is None else None
+    by = Changer(operator.user_id, client_ip(request) if organization_id is None else None)
     async with db.platform() as tx:
-        await service.remove(tx, organization_id, policy, client_ip=ip)
+        await service.remove(tx, organization_id, policy, by=by)
     book.forget(organization_id)
 
 
@@ -181,9 +188,10 @@ async def add_ip_rule(
 
 @router.delete("/ip-rules/{policy}", status_code=204, summary="Remove an address rule")
 async def remove_ip_rule(
-    policy: UUID, request: Request, _: OnPolicies, service: Policies, book: PoliciesInForce, db: Db
+    policy: UUID, request: Request, operator: OnPolicies, service: Policies, book: PoliciesInForce, db: Db
 ) -> None:
     """Remove one of the operators' rules on addresses."""
     async with db.platform() as tx:
-        await service.remove(tx, None, policy, client_ip=client_ip(request), kind="ip")
+        by = Changer(operator.user_id, client_ip(request))
+        await service.remove(tx, None, policy, by=by, kind="ip")
     book.forget(None)

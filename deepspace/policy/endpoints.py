@@ -14,7 +14,7 @@ from deepspace.kit.page import Page
 from deepspace.kit.web import client_ip, provided
 from deepspace.policy import schemas
 from deepspace.policy.dry_run import DryRun
-from deepspace.policy.policies import PolicyBook, PolicyService
+from deepspace.policy.policies import Changer, PolicyBook, PolicyService
 from deepspace.policy.rate_limits import LimitBook, LimitRule, RateLimitService
 from deepspace.policy.rules import Rule, condition_of
 from deepspace.policy.views import dry_run_view, limit_view, rule_view
@@ -52,6 +52,7 @@ async def put_limit(
         row = await service.put(
             tx,
             access.org_id,
+            actor_id=access.principal.user_id,
             subject=body.subject,
             subject_id=body.subject_id,
             model=body.model,
@@ -71,7 +72,7 @@ async def remove_limit(
 ) -> None:
     """Remove a limit; calls under way are not touched."""
     async with db.tenant(access.org_id) as tx:
-        await service.remove(tx, access.org_id, limit)
+        await service.remove(tx, access.org_id, limit, actor_id=access.principal.user_id)
     book.forget(access.org_id)
 
 
@@ -104,7 +105,7 @@ async def add_policy(
             mode=body.mode,
             note=body.note,
             condition=schemas.condition_in(body),
-            client_ip=client_ip(request),
+            by=changer(access, request),
         )
     book.forget(access.org_id)
     return rule_view(row)
@@ -138,7 +139,7 @@ async def change_policy(
 ) -> schemas.RuleView:
     """Change a rule's mode."""
     async with db.tenant(access.org_id) as tx:
-        row = await service.set_mode(tx, access.org_id, policy, body.mode, client_ip=client_ip(request))
+        row = await service.set_mode(tx, access.org_id, policy, body.mode, by=changer(access, request))
     book.forget(access.org_id)
     return rule_view(row)
 
@@ -154,8 +155,13 @@ async def remove_policy(
 ) -> None:
     """Remove a rule."""
     async with db.tenant(access.org_id) as tx:
-        await service.remove(tx, access.org_id, policy, client_ip=client_ip(request))
+        await service.remove(tx, access.org_id, policy, by=changer(access, request))
     book.forget(access.org_id)
+
+
+def changer(access: OrgAccess, request: Request) -> Changer:
+    """Return who changes an organisation's rules: a member, who must not lock themselves out."""
+    return Changer(access.principal.user_id, client_ip(request))
 
 
 def candidate_of(body: schemas.RuleBody, *, by_platform: bool) -> Rule:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
 from deepspace.kit.cache import ReadThrough
 from deepspace.kit.client_address import address_of
 from deepspace.kit.clock import Clock
@@ -112,12 +114,21 @@ def _is_loopback(facts: Facts) -> bool:
     return facts.address is not None and facts.address.is_loopback
 
 
+@dataclass(frozen=True, slots=True)
+class Changer:
+    """Who changes rules, and the address they must not lock out: None if they are not held to the rules."""
+
+    user_id: UUID | None
+    held_to: str | None
+
+
 class PolicyService:
     """Makes, lists and removes rules: an organisation's, or (org_id None) the operators' own."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Use this clock."""
+    def __init__(self, clock: Clock, events: OrganizationEvents) -> None:
+        """Use this clock; tell `events` of changes."""
         self._clock = clock
+        self._events = events
 
     async def add(
         self,
@@ -129,12 +140,15 @@ class PolicyService:
         mode: Mode,
         note: str,
         condition: Mapping[str, Any],
-        client_ip: str,
+        by: Changer,
     ) -> Record:
         """Make a rule; PolicyLocksOut if it would refuse the address of whoever makes it."""
         values = {"kind": kind, "effect": effect, "mode": mode, "note": note, "condition": dict(condition)}
         row = await PolicyRepository(tx, org_id).add(id=uuid7(), **values)
-        await self._keep_open(tx, org_id, client_ip)
+        await self._keep_open(tx, org_id, by)
+        await self._events.append(
+            tx, "policy.created", org_id, by.user_id, policy_id=row.id, kind=kind, effect=effect, mode=mode
+        )
         return row
 
     async def list(self, tx: Transaction, org_id: UUID | None, kind: Kind | None = None) -> Sequence[Record]:
@@ -142,13 +156,14 @@ class PolicyService:
         return await PolicyRepository(tx, org_id).all(kind)
 
     async def set_mode(
-        self, tx: Transaction, org_id: UUID | None, rule_id: UUID, mode: Mode, *, client_ip: str | None
+        self, tx: Transaction, org_id: UUID | None, rule_id: UUID, mode: Mode, *, by: Changer
     ) -> Record:
         """Enforce a rule, or only watch it; raises as `add` does, or NotFound."""
         row = await PolicyRepository(tx, org_id).set_mode(rule_id, mode)
         if row is None:
             raise NotFound
-        await self._keep_open(tx, org_id, client_ip)
+        await self._keep_open(tx, org_id, by)
+        await self._events.append(tx, "policy.changed", org_id, by.user_id, policy_id=rule_id, mode=mode)
         return row
 
     async def remove(
@@ -157,17 +172,29 @@ class PolicyService:
         org_id: UUID | None,
         rule_id: UUID,
         *,
-        client_ip: str | None,
+        by: Changer,
         kind: Kind | None = None,
     ) -> None:
         """Remove a rule; raises as `set_mode` does: taking away one of two allow rules can lock out too."""
         if not await PolicyRepository(tx, org_id).remove(rule_id, kind):
             raise NotFound
-        await self._keep_open(tx, org_id, client_ip)
+        await self._keep_open(tx, org_id, by)
+        await self._events.append(tx, "policy.removed", org_id, by.user_id, policy_id=rule_id)
 
-    async def _keep_open(self, tx: Transaction, org_id: UUID | None, client_ip: str | None) -> None:
-        """Raise PolicyLocksOut if the rules, as they are now, refuse this address the management API. None:
-        whoever changes them is not held to them."""
+    async def remove_address_rules(self, tx: Transaction, org_id: UUID | None) -> int:
+        """Remove every rule on addresses, on the platform's word, and return how many there were: the way
+        back for whoever is locked out."""
+        policies = PolicyRepository(tx, org_id)
+        rows = await policies.all("ip")
+        for row in rows:
+            await policies.remove(row.id, "ip")
+            await self._events.append(tx, "policy.removed", org_id, None, policy_id=row.id)
+        return len(rows)
+
+    async def _keep_open(self, tx: Transaction, org_id: UUID | None, by: Changer) -> None:
+        """Raise PolicyLocksOut if the rules, as they are now, refuse the changer's address the management
+        API."""
+        client_ip = by.held_to
         if client_ip is None:
             return
         rules = RuleSet(rule_of(row) for row in await PolicyRepository(tx, org_id).all("ip")).addresses

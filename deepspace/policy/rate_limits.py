@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from deepspace.accounts.events import OrganizationEvents
+from deepspace.accounts.subjects import demand_subject
 from deepspace.kit.cache import ReadThrough
 from deepspace.kit.db import Database, Record, Transaction
 from deepspace.kit.errors import NotFound, ValidationFailed
@@ -120,19 +122,28 @@ class LimitBook:
 
 
 class RateLimitService:
-    """Sets, lists and removes limits: an organisation's, or (org_id None) the operators' own."""
+    """Sets, lists and removes limits: an organisation's, or (org_id None) the operators' own. `actor_id` is
+    who does it."""
+
+    def __init__(self, events: OrganizationEvents) -> None:
+        """Tell `events` of changes."""
+        self._events = events
 
     async def put(
         self,
         tx: Transaction,
         org_id: UUID | None,
         *,
+        actor_id: UUID | None,
         subject: Subject,
         subject_id: UUID | None,
         model: str | None,
         limits: LimitRule,
     ) -> Record:
-        """Set what a subject is limited to; what it was limited to before is replaced as a whole."""
+        """Set what a subject is limited to; what it was limited to before is replaced as a whole.
+
+        ValidationFailed for a subject that is not this organisation's.
+        """
         if (subject == "model" and subject_id is not None) or (subject != "model" and model is not None):
             raise ValidationFailed(
                 "A model is named by `model`, anything else by `subject_id`.", param="model"
@@ -141,17 +152,24 @@ class RateLimitService:
             raise ValidationFailed("This is another organisation's id.", param="subject_id")
         if subject == "organization" and org_id is not None:
             subject_id = None
+        if org_id is not None and subject_id is not None:
+            await demand_subject(tx, org_id, subject, subject_id, param="subject_id")
         values = {"rpm": limits.rpm, "tpm": limits.tpm, "parallel": limits.parallel}
         if not any(values.values()):
             raise ValidationFailed("At least one of rpm, tpm and parallel is needed.", param="rpm")
         named = {"subject": subject, "subject_id": subject_id, "model": model}
-        return await RateLimitRepository(tx, org_id).put(uuid7(), named, values)
+        row = await RateLimitRepository(tx, org_id).put(uuid7(), named, values)
+        await self._events.append(tx, "rate_limit.set", org_id, actor_id, limit_id=row.id, **named, **values)
+        return row
 
     async def list(self, tx: Transaction, org_id: UUID | None) -> Sequence[Record]:
         """Return the limits, oldest first."""
         return await RateLimitRepository(tx, org_id).all()
 
-    async def remove(self, tx: Transaction, org_id: UUID | None, limit_id: UUID) -> None:
+    async def remove(
+        self, tx: Transaction, org_id: UUID | None, limit_id: UUID, *, actor_id: UUID | None
+    ) -> None:
         """Remove a limit; NotFound if there is none."""
         if not await RateLimitRepository(tx, org_id).remove(limit_id):
             raise NotFound
+        await self._events.append(tx, "rate_limit.removed", org_id, actor_id, limit_id=limit_id)

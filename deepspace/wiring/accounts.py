@@ -13,6 +13,7 @@ from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.queries import AccountsQueries
 from deepspace.accounts.service import AccountsService
 from deepspace.accounts.tokens import TokenService
+from deepspace.audit.account_events import AuditedAccountEvents, AuditedOrganizationEvents
 from deepspace.kit.notices import NoticeListener
 from deepspace.wiring.core import Core, Provided
 from deepspace.wiring.identity import IdentityPart, Neighbours, wire_identity
@@ -36,8 +37,8 @@ def wire_accounts(core: Core, parts: Sequence[OrgPart]) -> AccountsPart:
     tokens = TokenService(core.ring, core.clock)
     authenticator = Authenticator(core.database, tokens, core.ring, core.clock)
     passwords = Passwords()
-    service = AccountsService(passwords, core.clock)
-    keys = KeyService(core.ring, core.clock)
+    service = AccountsService(passwords, core.clock, AuditedAccountEvents())
+    keys = KeyService(core.ring, core.clock, AuditedOrganizationEvents())
     orgs = wire_organizations(core, parts)
     near = Neighbours(
         tokens, authenticator, passwords, service, orgs.invitations, orgs.organizations.furnish, orgs.deletion

@@ -12,6 +12,7 @@ from deepspace.accounts.organizations import OrganizationService
 from deepspace.accounts.projects import ProjectService
 from deepspace.accounts.roles import RoleService
 from deepspace.accounts.teams import TeamService
+from deepspace.audit.account_events import AuditedOrganizationEvents
 from deepspace.wiring.core import Core, Provided
 
 
@@ -28,9 +29,10 @@ class OrganizationsPart:
 def wire_organizations(core: Core, parts: Sequence[OrgPart]) -> OrganizationsPart:
     """Build it; `parts` are what other slices keep for every organisation."""
     founding_open = core.settings.registration != "closed"
-    organizations = OrganizationService(parts, core.clock, founding_open=founding_open)
-    deletion = OrgDeletion(parts, core.clock)
-    invitations = InvitationService(core.ring, core.clock)
+    events = AuditedOrganizationEvents()
+    organizations = OrganizationService(parts, core.clock, events, founding_open=founding_open)
+    deletion = OrgDeletion(parts, core.clock, events)
+    invitations = InvitationService(core.ring, core.clock, events)
     return OrganizationsPart(
         organizations=organizations,
         deletion=deletion,
@@ -39,8 +41,8 @@ def wire_organizations(core: Core, parts: Sequence[OrgPart]) -> OrganizationsPar
             organizations,
             deletion,
             invitations,
-            TeamService(),
-            RoleService(core.clock),
-            ProjectService(core.clock),
+            TeamService(events),
+            RoleService(core.clock, events),
+            ProjectService(core.clock, events),
         ),
     )

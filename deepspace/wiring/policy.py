@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deepspace.audit.account_events import AuditedOrganizationEvents
 from deepspace.audit.calls_repository import RecordedCalls
 from deepspace.policy.admission import Admission
 from deepspace.policy.dry_run import DryRun
@@ -19,6 +20,7 @@ class PolicyPart:
 
     admission: Admission
     policies: PolicyBook
+    rules: PolicyService
     gate: ApiGate
     shared: RedisLimiter | None
     provided: Provided
@@ -31,7 +33,7 @@ class PolicyPart:
 
 def wire_policy(core: Core) -> PolicyPart:
     """Build the policy slice."""
-    settings, clock = core.settings, core.clock
+    settings, clock, events = core.settings, core.clock, AuditedOrganizationEvents()
     shared = None
     if settings.redis_url is not None:
         shared = RedisLimiter(
@@ -39,17 +41,19 @@ def wire_policy(core: Core) -> PolicyPart:
             timeout_s=settings.limits_timeout_ms / 1000,
             lease_s=settings.limits_lease_s,
         )
+    rules = PolicyService(clock, events)
     limits, policies = LimitBook(core.database), PolicyBook(core.database)
     return PolicyPart(
         admission=Admission(limits, clock, shared=shared, when_unavailable=settings.limits_when_unavailable),
         policies=policies,
+        rules=rules,
         gate=ApiGate(policies, clock),
         shared=shared,
         provided=(
             limits,
             policies,
-            RateLimitService(),
-            PolicyService(clock),
+            RateLimitService(events),
+            rules,
             DryRun(RecordedCalls(), clock),
         ),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import uuid
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.support.live import Live, Tenant
+from tests.support.people import Lab
 from tests.support.streams import eventually
 
 COST = Decimal("0.00001")
@@ -125,7 +125,7 @@ def test_a_budget_of_one_key_leaves_other_keys_alone(live: Live, tenant: Tenant)
     put(live, tenant, "api_key", "0", scope_id=key_id)
     eventually(lambda: refused(ask(live, tenant, key)))
     assert ask(live, tenant).status_code == 200
-    put(live, tenant, "project", "0", scope_id=str(uuid.uuid4()))
+    put(live, tenant, "project", "0", scope_id=Lab(live, tenant).project())
     assert ask(live, tenant).status_code == 200
 
 

@@ -200,3 +200,20 @@ def test_somebody_registers_with_an_invitation_and_is_a_member(lab: Lab) -> None
     token = lab.live.login(address, body["password"])
     [org] = lab.live.call("/api/me", token).json()["organizations"]
     assert (org["id"], org["role"]) == (lab.tenant.organization_id, "member")
+
+
+def test_one_address_is_not_flooded_with_invitations_by_resending_or_revoking_them(
+    live: Live, lab: Lab
+) -> None:
+    to = f"{uuid.uuid4().hex}@example.org"
+    made = lab.invite(role="guest", email=to)["id"]
+    answers = [lab.call(lab.owner, "POST", f"/invitations/{made}/resend") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 30
+    assert lab.call(lab.owner, "DELETE", f"/invitations/{made}").status_code == 204
+    again = lab.call(lab.owner, "POST", "/invitations", json={"role": "guest", "email": to.upper()})
+    assert verdict(again) == (429, "too_many_attempts")
+    elsewhere = Lab(live, live.tenant("0", name="Other inviters"))
+    other = elsewhere.call(elsewhere.owner, "POST", "/invitations", json={"role": "guest", "email": to})
+    assert verdict(other) == (429, "too_many_attempts")
+    assert lab.invite(role="guest")["url"]  # a link that is not mailed floods nobody

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.live import Live
 from tests.support.people import Lab, Person, people, verdict
+from tests.support.streams import eventually
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_closed_project_is_there_for_its_members_alone(lab: Lab) -> None:
     assert chat(lab, inside.token, project) == 403
     changed = lab.call(lab.owner, "PATCH", f"{one}/members/{part}", json={"role": "member"})
     assert changed.json()["role"] == "member"
-    assert chat(lab, inside.token, project) == 200
+    eventually(lambda: chat(lab, inside.token, project) == 200)
     # A guest reads what they are given, and spends only if that is given too.
     assert seen(lab, guest.token) == {}
     given = give(lab, project, "viewer", user_id=guest.id)
@@ -215,3 +216,22 @@ def test_there_is_one_default_project_and_it_is_not_archived(live: Live) -> None
     items = lab.call(lab.owner, "GET", "/projects").json()["items"]
     assert [(item["id"], item["is_default"]) for item in items] == [(second, True), (first, False)]
     assert lab.call(lab.owner, "POST", f"/projects/{first}/archive").status_code == 200
+
+
+def test_a_call_in_a_closed_project_is_traced_by_those_with_a_part_in_it_alone(lab: Lab) -> None:
+    insider, outsider, admin = lab.staff("guest", "member", "admin")
+    closed = lab.project("Secret", "members")
+    give(lab, closed, "member", user_id=insider.id)
+    body = {"model": "fake-echo", "messages": [{"role": "user", "content": "hello"}]}
+    traces: dict[str, str] = {}
+    for project in (closed, lab.tenant.project_id):
+        headers = {"x-deepspace-project": project}
+        made = lab.live.call("/v1/chat/completions", lab.owner, "POST", json=body, headers=headers)
+        assert made.status_code == 200
+        traces[project] = f"/api/traces/{made.headers['x-trace-id']}"
+        lab.live.trace(made.headers["x-trace-id"], lab.owner)
+    for token, expected in ((insider.token, 200), (admin.token, 200), (outsider.token, 404)):
+        assert lab.live.call(traces[closed], token).status_code == expected
+    assert lab.live.call(traces[closed], lab.tenant.api_key).status_code == 404  # a key of another project
+    assert lab.live.call(traces[lab.tenant.project_id], outsider.token).status_code == 200
+    assert lab.live.call(traces[lab.tenant.project_id], insider.token).status_code == 404

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from pyotp.totp import TOTP
 from typer.testing import CliRunner
 
 from deepspace.cli.main import app
+from tests.support.live import PASSWORD, Live
+from tests.support.people import people
+from tests.support.streams import eventually
 
 runner = CliRunner()
 SECRET = "s" * 64
@@ -109,6 +115,56 @@ def test_a_user_is_created_once_and_wrong_acts_change_nothing(installed: dict[st
     assert "not an organisation's id" in sentence(["admin", "top-up", "lab", "1", "x"], installed)
     topped = runner.invoke(app, ["admin", "top-up", org, "1.5", "a gift"], env=installed)
     assert json.loads(topped.stdout) == {"organization_id": org, "balance": "1.5"}
+
+
+def test_a_lost_second_factor_is_taken_away_and_sessions_end_with_it(live: Live) -> None:
+    installed = {"DEEPSPACE_DATABASE_URL": live.database_url, "DEEPSPACE_SECRET_KEY": live.secret_key}
+    [person] = people(live, "forgetful")
+    factor = "/api/me/second-factor"
+    password = {"password": PASSWORD}
+    secret = live.call(factor, person.token, "POST", json=password).json()["secret"]
+    code = {"code": TOTP(secret).now()}
+    assert live.call(f"{factor}/confirm", person.token, "POST", json=code).status_code == 200
+    knock = {"email": person.email, **password}
+    assert live.http.post("/api/auth/login", json=knock).json()["code"] == "second_factor_required"
+
+    unknown = ["admin", "reset-second-factor", "nobody@example.org"]
+    assert "no user with the address nobody@example.org" in sentence(unknown, installed)
+    done = runner.invoke(app, ["admin", "reset-second-factor", person.email.upper()], env=installed)
+    assert done.exit_code == 0, done.output
+    eventually(lambda: live.call("/api/me", person.token).status_code == 401)
+    token = live.login(person.email, PASSWORD)
+    assert live.call(factor, token).json() == {"enabled": False, "recovery_codes_left": 0}
+
+
+def test_who_is_locked_out_by_address_rules_gets_in_again_from_the_command_line(live: Live) -> None:
+    installed = {"DEEPSPACE_DATABASE_URL": live.database_url, "DEEPSPACE_SECRET_KEY": live.secret_key}
+    tenant = live.tenant("0", name="Locked out")
+    path = f"/api/organizations/{tenant.organization_id}"
+    rules: dict[str, Any] = {"kind": "ip", "effect": "allow", "mode": "dry_run", "cidrs": ["192.0.2.0/24"]}
+    made = live.call(f"{path}/policies", tenant.token, "POST", json=rules)
+    assert made.status_code == 201, made.text
+    models = {"kind": "model", "effect": "deny", "models": ["no-such-model"]}
+    kept = live.call(f"{path}/policies", tenant.token, "POST", json=models).json()["id"]
+    with psycopg.connect(live.database_url, autocommit=True) as database:
+        database.execute("UPDATE policy_rules SET mode = 'enforce' WHERE id = %s", [made.json()["id"]])
+    eventually(lambda: live.call(path, tenant.token).status_code == 403)
+    command = ["admin", "clear-access-rules"]
+    assert "not an organisation's id" in sentence([*command, "--organization", "lab"], installed)
+    done = runner.invoke(app, [*command, "--organization", tenant.organization_id], env=installed)
+    assert json.loads(done.stdout) == {"removed": "1"}
+    eventually(lambda: live.call(path, tenant.token).status_code == 200)
+    left = live.call(f"{path}/policies", tenant.token).json()["items"]
+    assert [rule["id"] for rule in left] == [kept]
+    with psycopg.connect(live.database_url, autocommit=True) as database:
+        database.execute(
+            "INSERT INTO policy_rules (id, kind, effect, mode, note, condition)"
+            " VALUES (gen_random_uuid(), 'ip', 'allow', 'dry_run', '', %s)",
+            ['{"cidrs": ["192.0.2.0/24"]}'],
+        )
+    done = runner.invoke(app, command, env=installed)
+    assert json.loads(done.stdout) == {"removed": "1"}
+    assert json.loads(runner.invoke(app, command, env=installed).stdout) == {"removed": "0"}
 
 
 def test_the_doctor_finds_a_sound_database_sound(installed: dict[str, str]) -> None:

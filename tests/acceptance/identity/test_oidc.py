@@ -193,6 +193,28 @@ def test_an_account_is_connected_by_its_owner_and_disconnected_again(
     assert browser.get(path, headers=headers).json() == {"items": []}
 
 
+@pytest.mark.parametrize("end", ["the password is changed", "the account is deleted"])
+def test_a_connection_begun_before_the_session_ended_is_not_finished_after_it(
+    browser: httpx2.Client, elsewhere: httpx2.Client, provider: OidcServer, end: str
+) -> None:
+    """Who knew the old password must not leave a door of their own behind."""
+    owner = register(browser)
+    stolen = sign_in(elsewhere, owner.email).json()["access_token"]
+    provider.person = person()
+    body = {"password": PASSWORD}
+    start = elsewhere.post("/api/me/identities/other", json=body, headers=as_(stolen)).json()
+    back = httpx2.get(start["authorization_url"], trust_env=False).headers["location"]
+    if end == "the password is changed":
+        new = {"current_password": PASSWORD, "new_password": "an entirely new password"}
+        done = browser.post("/api/auth/password/change", json=new, headers=as_(owner.token))
+    else:
+        done = browser.request("DELETE", "/api/me", json=body, headers=as_(owner.token))
+    assert done.status_code == 204, done.text
+    assert arrive(elsewhere, back) == "/login#error=oidc_refused"
+    whole_way(elsewhere, "other")
+    assert who(elsewhere)["id"] != owner.id
+
+
 def test_the_only_way_into_an_account_is_not_taken_away(
     site: Live, browser: httpx2.Client, provider: OidcServer
 ) -> None:
