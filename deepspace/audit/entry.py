@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+
+class AuditEntry(msgspec.Struct, frozen=True):
     """One event. `detail` is JSON, already encoded: the writer does not look inside."""
 
     id: UUID

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+import msgspec
+
 from deepspace.kit.money import (
     PICO_PER_NANO,
     decimal_from_nano,
@@ -32,8 +34,7 @@ _input_counts = attrgetter(*INPUT_CLASSES)
 _output_counts = attrgetter(*OUTPUT_CLASSES)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one call by class. Classes are disjoint: `input` is what was not cached, `output` not
     reasoning."""
 

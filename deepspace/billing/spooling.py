@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +22,7 @@ def encode(op: Capture | Release, journal: Journal) -> str:
     }
     if isinstance(op, Capture):
         fields |= {
-            "usage": asdict(op.usage),
+            "usage": msgspec.structs.asdict(op.usage),
             "cost_nano": op.cost_nano,
             "source": op.source,
             "channel_id": str(op.channel_id) if op.channel_id is not None else None,
