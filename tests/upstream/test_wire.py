@@ -59,14 +59,19 @@ def test_usage_of_the_wrong_form_is_as_good_as_none_and_the_answer_stands(usage:
 counts = st.integers(min_value=0, max_value=10**6)
 
 
-@given(counts, counts, counts, counts, counts, counts)
+@given(counts, counts, st.tuples(counts, counts), counts, counts, counts, counts)
 def test_the_classes_of_credible_usage_are_disjoint_and_add_up(
-    plain: int, cached: int, audio: int, output: int, reasoning: int, spoken: int
+    plain: int, cached: int, written: tuple[int, int], audio: int, output: int, reasoning: int, spoken: int
 ) -> None:
     usage = {
-        "prompt_tokens": plain + cached + audio,
+        "prompt_tokens": plain + cached + sum(written) + audio,
         "completion_tokens": output + reasoning + spoken,
-        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": audio},
+        "prompt_tokens_details": {
+            "cached_tokens": cached,
+            "cache_write_tokens": written[0],
+            "cache_write_1h_tokens": written[1],
+            "audio_tokens": audio,
+        },
         "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": spoken},
     }
     seen = read_answer(msgspec.json.encode({"choices": [], "usage": usage}))
@@ -74,6 +79,8 @@ def test_the_classes_of_credible_usage_are_disjoint_and_add_up(
     assert seen.usage.classes() == {
         "input": plain,
         "cached_input": cached,
+        "cache_write": written[0],
+        "cache_write_1h": written[1],
         "audio_input": audio,
         "output": output,
         "reasoning": reasoning,
