@@ -67,6 +67,7 @@ class OrgMember(Table):
         CheckConstraint("role IN ('owner', 'admin', 'member', 'guest', 'custom')", name="role"),
         CheckConstraint("(role = 'custom') = (role_id IS NOT NULL)", name="custom"),
         ForeignKeyConstraint(["org_id", "role_id"], ["roles.org_id", "roles.id"]),
+        Index("ix_org_members_org_id_role_id", "org_id", "role_id"),
     )
 
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"), primary_key=True)
@@ -109,6 +110,8 @@ class ApiKey(Table):
             ["org_id", "project_id"], ["projects.org_id", "projects.id"], ondelete="CASCADE"
         ),
         Index("ix_api_keys_org_id_created_at", "org_id", "created_at", "id"),
+        Index("ix_api_keys_created_by", "created_by"),
+        Index("ix_api_keys_org_id_project_id", "org_id", "project_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -109,6 +109,9 @@ class Invitation(Table):
             ["org_id", "project_id"], ["projects.org_id", "projects.id"], ondelete="CASCADE"
         ),
         Index("ix_invitations_org_id_created_at", "org_id", "created_at", "id"),
+        Index("ix_invitations_org_id_role_id", "org_id", "role_id"),
+        Index("ix_invitations_org_id_team_id", "org_id", "team_id"),
+        Index("ix_invitations_org_id_project_id", "org_id", "project_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

