@@ -19,11 +19,8 @@ class UpstreamUnavailable(PlatformError):
     code = "upstream_unavailable"
 
 
-class ChannelsBusy(PlatformError):
+class ChannelsBusy(UpstreamUnavailable):
     """Every channel of this model is busy, or was asked by its provider to wait. Nothing was charged."""
-
-    status = 503
-    code = "upstream_unavailable"
 
 
 class UpstreamTimeout(PlatformError):

@@ -56,8 +56,8 @@ def test_a_code_always_comes_with_the_same_status() -> None:
 
 def test_a_code_shared_by_two_kinds_is_shared_on_purpose() -> None:
     """Two kinds with one code are refinements of one another, or are listed here."""
-    # An answer that is none, and an event too large to relay; a body that is wrong, and one that the dialect of
-    # its channel cannot say.
+    # An answer that is none, and an event too large to relay; a body that is wrong, and one that the dialect
+    # of its channel cannot say.
     on_purpose = {"upstream_error", "invalid_request"}
     by_code: dict[str, list[type[PlatformError]]] = {}
     for kind in ERRORS:
