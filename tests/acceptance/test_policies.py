@@ -13,6 +13,9 @@ from tests.support.gateways import Another, another
 from tests.support.live import Live, Tenant, as_
 from tests.support.streams import eventually
 
+NOBODY = "00000000-0000-7000-8000-000000000000"
+"""An id that nothing has; it stands in names of tests, so it is the same for every worker."""
+
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 SEEN_S = 1.05
 """How long a change may take to be seen by another process."""
@@ -228,18 +231,18 @@ LIMIT = {"subject": "api_key", "rpm": 10}
 ORG_ROUTES = [
     ("GET", "rate-limits", None),
     ("PUT", "rate-limits", LIMIT),
-    ("DELETE", f"rate-limits/{uuid.uuid4()}", None),
+    ("DELETE", f"rate-limits/{NOBODY}", None),
     ("GET", "policies", None),
     ("POST", "policies", RULE),
     ("POST", "policies/dry-run", RULE),
-    ("PATCH", f"policies/{uuid.uuid4()}", {"mode": "enforce"}),
-    ("DELETE", f"policies/{uuid.uuid4()}", None),
+    ("PATCH", f"policies/{NOBODY}", {"mode": "enforce"}),
+    ("DELETE", f"policies/{NOBODY}", None),
 ]
 ADMIN_ROUTES = [
     *ORG_ROUTES,
     ("GET", "ip-rules", None),
     ("POST", "ip-rules", {"effect": "deny", "cidrs": [ELSEWHERE]}),
-    ("DELETE", f"ip-rules/{uuid.uuid4()}", None),
+    ("DELETE", f"ip-rules/{NOBODY}", None),
 ]
 
 
@@ -287,8 +290,8 @@ def test_the_platforms_limits_and_rules_are_for_operators(
         {"subject": "api_key", "rpm": 10**10},
         {"subject": "nobody", "rpm": 1},
         {"subject": "api_key", "model": "fake-echo", "rpm": 1},
-        {"subject": "model", "subject_id": str(uuid.uuid4()), "rpm": 1},
-        {"subject": "organization", "subject_id": str(uuid.uuid4()), "rpm": 1},
+        {"subject": "model", "subject_id": NOBODY, "rpm": 1},
+        {"subject": "organization", "subject_id": NOBODY, "rpm": 1},
         {"subject": "user", "rpm": 1, "burst": 5},
     ],
 )
