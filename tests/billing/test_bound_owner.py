@@ -19,22 +19,20 @@ from deepspace.kit.ids import uuid7
 from deepspace.migrations import migrate
 from tests.chaos.books import broken_invariants, capture_of, fresh_database, hold_request, make_org
 
-OWNER = "bound_owner"
-
 
 @pytest.fixture
 def owned(postgres: EmbeddedPostgres, worker_id: str) -> Iterator[str]:
     """A migrated database of a plain owner: no superuser, no BYPASSRLS, no CREATEROLE."""
     fresh_database(postgres, "roles")  # the two roles of the platform are the server's: they are there now
-    name = f"bound_{worker_id}"
+    name, role = f"bound_{worker_id}", f"bound_owner_{worker_id}"  # roles are the server's, so one a worker
+    owner = sql.Identifier(role)
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone():
-            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(OWNER)))
-            connection.execute("GRANT deepspace_tenant, deepspace_platform TO bound_owner")
-        owner = sql.Identifier(OWNER)
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(owner))
+            connection.execute(sql.SQL("GRANT deepspace_tenant, deepspace_platform TO {}").format(owner))
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), owner))
-    url = postgres.url(name, OWNER)
+    url = postgres.url(name, role)
     migrate(url)
     yield url
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
