@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 
 from deepspace.audit.entry import AuditEntry
 from deepspace.audit.models import AuditLog
+from deepspace.audit.ownerless import given_back_journal
 from deepspace.kit.bulk import BulkInsert
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.ids import uuid7
@@ -41,6 +42,10 @@ class AuditJournal:
                 for row in rows
             ],
         )
+
+    def given_back(self, hold: Any) -> Sequence[AuditEntry]:
+        """Return the row of a hold that the ledger gives back by itself; see Journal.given_back."""
+        return given_back_journal(hold)
 
     def encode(self, row: AuditEntry) -> str:
         """Return a row as one line of JSON, for the ledger's spool."""

@@ -155,6 +155,11 @@ class Journal(Protocol):
         """Insert `rows` on an open transaction of the ledger's connection."""
         ...
 
+    def given_back(self, hold: HoldRequest) -> Sequence[Any]:
+        """Return the rows of a hold that the ledger gives back by itself: when it was committed its caller
+        had been refused, or was gone."""
+        ...
+
     def encode(self, row: Any) -> str:
         """Return a row as one line of text, for the spool file."""
         ...

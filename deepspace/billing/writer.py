@@ -241,7 +241,8 @@ class LedgerWriter:
         self._off_spool(waiting)
         if isinstance(op, HoldRequest) and not refused and not isinstance(outcome, Replay):
             if waiting.future.done():  # its caller was refused, or is gone, before it was committed
-                self._submit(Release(op.org_id, op.id)).add_done_callback(_seen)
+                give_back = Release(op.org_id, op.id, self._journal.given_back(op))
+                self._submit(give_back).add_done_callback(_seen)
                 return
             self._open.add(op.id)
         if waiting.future.done():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from deepspace.audit.ownerless import swept_journal
 from deepspace.audit.repository import AuditJournal
-from deepspace.audit.swept import swept_journal
 from deepspace.billing.budgets import BudgetBook, BudgetService
 from deepspace.billing.moves import MoneyMoves
 from deepspace.billing.organizations import BooksPart

@@ -19,7 +19,7 @@ import pytest
 
 from deepspace.audit.repository import AuditJournal
 from deepspace.billing import spooling
-from deepspace.billing.errors import BudgetExceeded, CallInProgress, InsufficientFunds
+from deepspace.billing.errors import BudgetExceeded, CallInProgress, InsufficientFunds, LedgerUnavailable
 from deepspace.billing.ledger import HoldRequest, Release, Replay
 from deepspace.billing.rates import Usage
 from deepspace.billing.spool import Spool
@@ -256,3 +256,34 @@ def test_a_settlement_that_no_database_will_take_is_set_aside_and_stops_no_other
     asyncio.run(adopt())
     assert totals(url, [org]) == [(9930, 100)]
     assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_hold_that_is_committed_after_its_caller_was_refused_goes_back_and_says_so(
+    url: str, tmp_path: Path, count: int
+) -> None:
+    """A lone hold and a batch of them go different ways to the database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        org = make_org(connection, 10_000)
+    requests = [hold_request(org, 100) for _ in range(count)]
+
+    async def scene() -> None:
+        async with writers(url, tmp_path, 1) as [writer]:
+            with psycopg.connect(url) as lock:
+                lock.execute("SELECT 1 FROM wallets FOR UPDATE")
+                late = await asyncio.gather(
+                    *(writer.hold(request) for request in requests), return_exceptions=True
+                )
+                assert [type(outcome) for outcome in late] == [LedgerUnavailable] * count
+            await writer.hold(hold_request(org, 7))  # it is decided after the late ones were
+
+    asyncio.run(scene())
+    assert totals(url, [org]) == [(10_000, 7)]
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT detail->>'hold_id', trace_id, event, actor_kind FROM audit_logs"
+        ).fetchall()
+    assert sorted(rows) == sorted(
+        (str(request.id), request.trace_id, "call.released", "ledger") for request in requests
+    )
+    assert broken_invariants(url) == {}
