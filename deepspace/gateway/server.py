@@ -15,7 +15,11 @@ from deepspace.gateway.asgi import Scope
 FLUSH_BYTES = 64 * 1024
 """From here on a write goes out at once, so that the transport can say that the client is slow."""
 
+LINGER_S = 0.5
+"""How long a server that stops waits on each connection for a request that may be on its way."""
+
 _DEPARTURES = "deepspace.departures"
+_LEAVING = "deepspace.leaving"
 
 
 class Departures:
@@ -76,7 +80,8 @@ class CorkedTransport:
 
 class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a corked transport; `scope["extensions"]` lets an endpoint be told of a
-    departure (see `on_departure`)."""
+    departure (see `on_departure`). A server that stops closes no connection that a request may be on its way
+    on; uvicorn's own closes at once."""
 
     def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, transport: asyncio.Transport
@@ -94,6 +99,29 @@ class GatewayProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self.scope["extensions"] = cast("Any", {_DEPARTURES: self._departures})
+
+    def on_headers_complete(self) -> None:
+        """Start the request. Where the server stops, its answer tells the client to connect again."""
+        super().on_headers_complete()
+        if _LEAVING in self.app_state and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """End the request. Where the server stops, the answer may have begun before that, and have promised
+        another."""
+        if _LEAVING in self.app_state:
+            self.timeout_keep_alive = LINGER_S
+        super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """Begin to leave. A request may be on its way here, so the connection stays open for a moment, and
+        what arrives is answered with `connection: close` (RFC 9112, section 9.6)."""
+        self.app_state[_LEAVING] = True
+        if self.cycle is None or self.cycle.response_complete:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(LINGER_S, self.timeout_keep_alive_handler)
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
 
 @contextmanager

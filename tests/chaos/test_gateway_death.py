@@ -89,9 +89,5 @@ def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_record(gatew
     answers = asyncio.run(scene())
     assert len(answers) > CLIENTS
     unlucky = [one for tries in answers for one in tries if one.outcome != "answered"]
-    # A connection that was accepted but not yet read may be closed unanswered, as any HTTP/1.1 server may do.
-    # No request that was read fails, and the audit shows that an unanswered one was never charged. How many
-    # meet that moment is chance: each client has one request on its way, and most of them must be lucky.
-    assert all(one.outcome == "lost" and one.status is None for one in unlucky), unlucky
-    assert len(unlucky) < RESTARTS * CLIENTS / 2
+    assert unlucky == []
     gateways.audit("--settled", "--all-told")
