@@ -37,6 +37,9 @@ class OrgAccess:
 
 
 async def _principal(request: Request) -> Principal:
+    known: Principal | None = getattr(request.state, "principal", None)  # see Gateway._know
+    if known is not None:
+        return known
     authenticator: Authenticator = request.app.state.provided[Authenticator]
     credential = bearer(request.headers.get)
     return await authenticator.principal(credential, "management", client_ip(request))

@@ -137,8 +137,9 @@ class Gateway:
         """
         if scope["method"] in _WITH_BODY and not scope["path"].startswith(_WITHOUT_CREDENTIALS):
             credential = bearer(lambda name: header(scope, name.encode()))
-            address: str = scope["state"]["client_ip"]
-            await self._platform.authenticator.principal(credential, "management", address)
+            state = scope["state"]
+            authenticator = self._platform.authenticator
+            state["principal"] = await authenticator.principal(credential, "management", state["client_ip"])
 
     async def _ai(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from deepspace.gateway.asgi import Scope
 
@@ -103,7 +103,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request. Where the server stops, its answer tells the client to connect again."""
         super().on_headers_complete()
-        if _LEAVING in self.app_state and self.cycle is not None:
+        if _LEAVING in self.app_state:
             self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
@@ -117,11 +117,12 @@ class GatewayProtocol(HttpToolsProtocol):
         """Begin to leave. A request may be on its way here, so the connection stays open for a moment, and
         what arrives is answered with `connection: close` (RFC 9112, section 9.6)."""
         self.app_state[_LEAVING] = True
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request
+        if cycle is None or cycle.response_complete:
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(LINGER_S, self.timeout_keep_alive_handler)
-        elif not self.cycle.response_started:
-            self.cycle.keep_alive = False
+        elif not cycle.response_started:
+            cycle.keep_alive = False
 
 
 @contextmanager
