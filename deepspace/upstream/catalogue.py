@@ -54,6 +54,8 @@ class Route:
     extra_headers: tuple[tuple[str, str], ...] = ()
     """Header fields that the channel sends with each call, beside the dialect's own."""
 
+    pass_through: bool = False
+    """Whether the channel takes calls at addresses that the gateway does not know."""
     @property
     def dialect(self) -> Dialect:
         """What the channel speaks."""
@@ -88,12 +90,12 @@ class Catalogue:
 
     async def routes(self, model: str) -> tuple[Route, ...]:
         """Return the routes of a model, the preferred one first; ModelNotFound if there is none."""
-        routes = (await self._snapshot.get(None)).get(model)
-        if not routes:
+        offer = (await self._snapshot.get(None)).get(model)
+        if offer is None:
             raise ModelNotFound(
                 f"There is no model '{model}' here. GET /v1/models lists what there is.", param="model"
             )
-        return routes
+        return offer
 
     async def models(self) -> Mapping[str, tuple[Route, ...]]:
         """Return every model with its routes."""
@@ -109,13 +111,14 @@ class Catalogue:
         found: dict[str, list[Route]] = {}
         for row in rows:
             found.setdefault(row.model, []).append(self._route(row))
-        return {model: tuple(routes) for model, routes in found.items()}
+        return {model: _offer(tuple(routes), chains.get(model)) for model, routes in found.items()}
 
     def _route(self, row: Record) -> Route:
         api_key = self._sealer.open(row.sealed_key, seal_place(row.id)) if row.sealed_key else None
         headers = dict(row.headers)
         if row.kind == "anthropic":
             headers, api_key = anthropic_headers(headers, api_key), None
+            chains = {row.model: row for row in await FallbackRepository(tx).all()}
         return Route(
             row.id,
             row.name,
@@ -134,3 +137,4 @@ class Catalogue:
             row.max_parallel,
             tuple(headers.items()),
         )
+            row.pass_through,
