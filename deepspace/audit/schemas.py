@@ -53,6 +53,7 @@ class TraceAttempt(BaseModel):
 
     channel_id: UUID
     channel_name: str
+    model: str | None = Field(None, description="The name clients use; another one after a fallback.")
     upstream_model: str
     status: int | None
     error: str | None

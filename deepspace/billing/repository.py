@@ -163,6 +163,14 @@ async def orgs_of_trace(tx: Transaction, trace_id: str) -> Sequence[UUID]:
     return (await tx.execute(query)).scalars().all()
 
 
+async def turn_hold(tx: Transaction, hold_id: UUID, model: str, price_id: int) -> bool:
+    """Make an open hold one of another model and price; False if it has ended."""
+    statement = (
+        update(Hold).where(Hold.id == hold_id, Hold.state == "held").values(model=model, price_id=price_id)
+    )
+    return (await tx.execute(statement.returning(Hold.id))).one_or_none() is not None
+
+
 async def overdue_holds(tx: Transaction, limit: int) -> Sequence[Record]:
     """Return open holds whose owner has given no sign of life, by the database's clock: for the sweeper."""
     query = (

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from deepspace.accounts.authenticator import Authenticator
 from deepspace.billing.ledger import StoredAnswer
@@ -117,6 +118,8 @@ def _headers(x: Exchange) -> list[tuple[bytes, bytes]]:
     if x.clamped_to is not None:
         headers.append((b"x-deepspace-clamped", f"max_tokens={x.clamped_to}".encode()))
     if x.replay is not None:
+    if x.fell_back_to is not None:
+        headers.append((b"x-deepspace-model", quote(x.fell_back_to, safe="/:@+").encode()))
         headers.append((b"idempotent-replayed", b"true"))
     return headers
 

@@ -22,6 +22,7 @@ from deepspace.billing import usage_endpoints as usage
 from deepspace.policy import admin_endpoints as policy_admin
 from deepspace.policy import endpoints as policy
 from deepspace.upstream import endpoints as upstream
+from deepspace.upstream import fallback_endpoints as fallbacks
 
 ROUTERS: tuple[APIRouter, ...] = (
     sessions.router,
@@ -42,4 +43,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     policy.router,
     policy_admin.router,
     upstream.router,
+    fallbacks.router,
 )

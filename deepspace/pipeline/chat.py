@@ -25,6 +25,7 @@ from deepspace.accounts.authenticator import Authenticator
 from deepspace.billing.budgets import BudgetBook
 from deepspace.billing.ledger import Ledger
 from deepspace.billing.service import PriceBook
+from deepspace.billing.turning import Turner
 from deepspace.pipeline.exchange import Exchange
 from deepspace.pipeline.registry import PluginStep
 from deepspace.pipeline.runner import Pipeline
@@ -50,6 +51,7 @@ def chat_pipeline(
     budgets: BudgetBook,
     *,
     ledger: Ledger,
+    turner: Turner,
     client: UpstreamClient,
     router: Router,
     admission: Admission,
@@ -72,7 +74,7 @@ def chat_pipeline(
             Policy(catalogue, policies),
             BudgetHold(prices, budgets, ledger, hold_ttl_s),
         ],
-        call=UpstreamCall(client, router, ledger, drain_timeout),
+        call=UpstreamCall(client, router, ledger, turner, drain_timeout),
         after=[
             UsageCapture(),
             AuditStep(),

@@ -55,6 +55,20 @@ class Attempt:
 class TimelineEvent(msgspec.Struct, frozen=True):
     """Something that happened. Times are nanoseconds of the monotonic clock."""
 
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A model that may answer in place of the one asked for. Price, output limit and bound are pinned with
+    the hold."""
+
+    model: str
+    routes: tuple[Route, ...]
+    if_unavailable: bool
+    if_too_long: bool
+    price: Price | None = None
+    max_output_tokens: int = 0
+    bound_nano: int = 0
+
+
     at_ns: int
     step: str
     event: str
@@ -146,8 +160,10 @@ class Exchange:
     # policy
     routes: tuple[Route, ...] = ()
 
-    # budget_hold
+    # budget_hold; upstream_call writes price and max_output_tokens anew when it falls back
     price: Price | None = None
+    fallbacks: tuple[Fallback, ...] = ()
+    """Models that may answer instead; budget_hold prices them, and leaves out what it cannot."""
     hold_id: UUID | None = None
     billing_ref_id: str | None = None
     hold_nano: int = 0
@@ -162,6 +178,7 @@ class Exchange:
     usage: Usage | None = None
     usage_event: bytes | None = None
     last_event: bytes | None = None
+    fell_back_to: str | None = None
     is_native: bool = False
     """The answer is in the client's own dialect, not in the inner language."""
     held: list[SseEvent] = field(default_factory=list[SseEvent])
@@ -171,6 +188,8 @@ class Exchange:
 
     # usage_capture
     settlement: Capture | Release | None = None
+    content_type: str | None = None
+    """Of the answer to a call that is no chat, as the provider stated it."""
     charged_usage: Usage | None = None
     usage_source: UsageSource | None = None
     cost_nano: int | None = None

@@ -366,12 +366,14 @@ async def at_once(request: web.Request, entry: Received) -> web.StreamResponse:
     return stream.response
 
 
-def status(code: int, headers: dict[str, str] | None = None) -> Callable[..., Awaitable[web.StreamResponse]]:
+def status(
+    number: int, headers: dict[str, str] | None = None, code: str | None = None
+) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Return a behaviour that answers with an error status."""
 
     async def answer(request: web.Request, entry: Received) -> web.StreamResponse:
-        error = {"error": {"message": f"fake failure {code}", "type": "fake"}}
-        return web.json_response(error, status=code, headers=headers)
+        error = {"error": {"message": f"fake failure {number}", "type": "fake", "code": code}}
+        return web.json_response(error, status=number, headers=headers)
 
     return answer
 
@@ -396,4 +398,5 @@ BEHAVIOURS: dict[str, Callable[[web.Request, Received], Awaitable[web.StreamResp
     "fake-429": status(429, {"retry-after": "7"}),
     "fake-500": status(500),
     "fake-529": status(529),
+    "fake-too-long": status(400, code="context_length_exceeded"),
 }

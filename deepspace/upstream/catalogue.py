@@ -13,11 +13,12 @@ from deepspace.kit.crypto import Sealer
 from deepspace.kit.db import Database, Record
 from deepspace.upstream.anthropic.words import VERSION
 from deepspace.upstream.errors import ModelNotFound
+from deepspace.upstream.fallback_repository import FallbackRepository
 from deepspace.upstream.repository import ChannelRepository
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 
-Dialect = Literal["openai", "anthropic"]
+Dialect = Literal["openai", "anthropic", "responses", "completions"]
 """What a client or a channel speaks. The first is the inner language."""
 
 
@@ -53,9 +54,9 @@ class Route:
     """Calls the channel may have under way in one gateway process; None for any number."""
     extra_headers: tuple[tuple[str, str], ...] = ()
     """Header fields that the channel sends with each call, beside the dialect's own."""
-
     pass_through: bool = False
     """Whether the channel takes calls at addresses that the gateway does not know."""
+
     @property
     def dialect(self) -> Dialect:
         """What the channel speaks."""
@@ -65,6 +66,15 @@ class Route:
     def is_local(self) -> bool:
         """Whether this is the small model that runs on this machine."""
         return self.kind == "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The routes of a model, and the names of models that may stand in for it."""
+
+    routes: tuple[Route, ...]
+    if_unavailable: tuple[str, ...] = ()
+    if_too_long: tuple[str, ...] = ()
 
 
 def anthropic_headers(headers: Mapping[str, str], api_key: str | None) -> dict[str, str]:
@@ -88,7 +98,7 @@ class Catalogue:
         self._sealer = sealer
         self._snapshot = ReadThrough(self._load, max_age_s=max_age_s, max_entries=1)
 
-    async def routes(self, model: str) -> tuple[Route, ...]:
+    async def offer(self, model: str) -> Offer:
         """Return the routes of a model, the preferred one first; ModelNotFound if there is none."""
         offer = (await self._snapshot.get(None)).get(model)
         if offer is None:
@@ -97,7 +107,7 @@ class Catalogue:
             )
         return offer
 
-    async def models(self) -> Mapping[str, tuple[Route, ...]]:
+    async def models(self) -> Mapping[str, Offer]:
         """Return every model with its routes."""
         return await self._snapshot.get(None)
 
@@ -105,9 +115,10 @@ class Catalogue:
         """Read the catalogue again at the next call."""
         self._snapshot.forget(None)
 
-    async def _load(self, _: None) -> Mapping[str, tuple[Route, ...]]:
+    async def _load(self, _: None) -> Mapping[str, Offer]:
         async with self._database.platform() as tx:
             rows = await ChannelRepository(tx).enabled_routes()
+            chains = {row.model: row for row in await FallbackRepository(tx).all()}
         found: dict[str, list[Route]] = {}
         for row in rows:
             found.setdefault(row.model, []).append(self._route(row))
@@ -118,7 +129,6 @@ class Catalogue:
         headers = dict(row.headers)
         if row.kind == "anthropic":
             headers, api_key = anthropic_headers(headers, api_key), None
-            chains = {row.model: row for row in await FallbackRepository(tx).all()}
         return Route(
             row.id,
             row.name,
@@ -136,5 +146,11 @@ class Catalogue:
             row.weight,
             row.max_parallel,
             tuple(headers.items()),
-        )
             row.pass_through,
+        )
+
+
+def _offer(routes: tuple[Route, ...], chain: Record | None) -> Offer:
+    if chain is None:
+        return Offer(routes)
+    return Offer(routes, tuple(chain.if_unavailable), tuple(chain.if_too_long))

@@ -44,6 +44,10 @@ class UpstreamRejected(PlatformError):
     code = "upstream_rejected"
 
 
+class ContextTooLong(UpstreamRejected):
+    """The request is too long for the model."""
+
+
 class ChannelNameTaken(Conflict):
     """There is a channel with this name already."""
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from deepspace.kit.db import Table
@@ -63,3 +63,15 @@ class ChannelModel(Table):
     upstream_model: Mapped[str] = mapped_column(Text)
     context_length: Mapped[int | None] = mapped_column(Integer)
     max_output_tokens: Mapped[int | None] = mapped_column(Integer)
+
+
+class ModelFallback(Table):
+    """The models that stand in for one, in order: when none of its channels answers, and when a request is too
+    long for it."""
+
+    __tablename__ = "model_fallbacks"
+
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    if_unavailable: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    if_too_long: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

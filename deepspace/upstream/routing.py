@@ -141,6 +141,15 @@ class Router:
         best = max(route.priority for route in fit)
         return self._of_two([route for route in fit if route.priority == best])
 
+    def is_open(self, routes: Sequence[Route]) -> bool:
+        """Tell whether one of the routes may be asked now and its breaker lets calls pass."""
+        now = self._now()
+        return any(
+            now >= state.asked_to_wait_until and not state.is_shut(now) and not self._is_full(route)
+            for route in routes
+            for state in (self.state(route),)
+        )
+
     def wait_s(self, routes: Sequence[Route]) -> int:
         """Return in how many seconds one of the routes may be asked again; at least 1."""
         now = self._now()

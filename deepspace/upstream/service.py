@@ -168,7 +168,7 @@ class ChannelService:
     async def test(self, channel_id: UUID) -> dict[str, Any]:
         """Have the channel's first model say one word, and report how that went."""
         self._catalogue.forget()
-        routes = [route for found in (await self._catalogue.models()).values() for route in found]
+        routes = [route for found in (await self._catalogue.models()).values() for route in found.routes]
         route = next((route for route in routes if route.channel_id == channel_id), None)
         if route is None:
             raise NotFound("The channel is disabled or serves no model.")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from deepspace.upstream.errors import UpstreamError, UpstreamRejected
+from deepspace.upstream.errors import ContextTooLong, UpstreamError, UpstreamRejected
 
 _ABSENT = msgspec.Raw(b"null")
 """`Raw | None` would take null and nothing else, so Raw alone stands for "anything, or nothing"."""
@@ -153,9 +153,21 @@ def _readable(text: str) -> str:
     return text.replace("\x00", "\ufffd")
 
 
+_TOO_LONG = (
+    b"context_length_exceeded",  # OpenAI, and those who copy its codes
+    b"maximum context length",  # OpenAI, vLLM, DeepSeek
+    b"prompt is too long",  # Anthropic
+    b"exceed_context_size",  # llama.cpp
+    b"range of input length",  # DashScope (Qwen)
+)
+"""What providers write, in lower case, when a request is longer than the model's context."""
+
+
 def rejected(status: int, payload: bytes) -> UpstreamRejected:
     """Return the error for a request the provider found at fault (a 4xx that is not about our credential)."""
-    return UpstreamRejected(f"The provider refused the request ({status}): {error_message(payload)}")
+    told = payload.lower()
+    error = ContextTooLong if any(words in told for words in _TOO_LONG) else UpstreamRejected
+    return error(f"The provider refused the request ({status}): {error_message(payload)}")
 
 
 def estimate_tokens(text: str) -> int:

@@ -11,12 +11,14 @@ from deepspace.accounts.authenticator import Authenticator
 from deepspace.accounts.guard import AddressGate
 from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.service import AccountsService
+from deepspace.audit.account_events import AuditedOrganizationEvents
 from deepspace.audit.service import TraceService
 from deepspace.billing.moves import MoneyMoves
 from deepspace.billing.provider_checks import ProviderChecks
 from deepspace.billing.service import BillingService, PriceBook
 from deepspace.billing.story import MoneyStory
 from deepspace.billing.sweeper import Sweeper
+from deepspace.billing.turning import Turner
 from deepspace.billing.writer import LedgerWriter
 from deepspace.kit.clock import Clock, SystemClock
 from deepspace.kit.crypto import KeyRing, Sealer
@@ -27,6 +29,7 @@ from deepspace.pipeline.runner import Pipeline
 from deepspace.policy.organizations import RulesPart
 from deepspace.settings import Settings, SettingsWrong
 from deepspace.upstream.catalogue import Catalogue
+from deepspace.upstream.fallbacks import FallbackService
 from deepspace.upstream.http.client import HttpClient
 from deepspace.upstream.routing import Router
 from deepspace.upstream.service import ChannelService
@@ -87,6 +90,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
     catalogue = Catalogue(database, sealer)
     router = Router(time.monotonic)
     channels = ChannelService(sealer, client, catalogue)
+    fallbacks = FallbackService(AuditedOrganizationEvents())
     traces = TraceService(MoneyStory(settings.currency), settings.currency)
     chat = chat_pipeline(
         accounts.authenticator,
@@ -94,6 +98,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         billing.prices,
         billing.budgets,
         ledger=billing.ledger,
+        turner=Turner(database),
         client=client,
         router=router,
         admission=policy.admission,
@@ -101,7 +106,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         hold_ttl_s=settings.hold_ttl_s,
     )
     things: list[Any] = [
-        *(database, SystemClock(), catalogue, channels, router, traces),
+        *(database, SystemClock(), catalogue, channels, fallbacks, router, traces),
         *accounts.provided,
         *billing.provided,
         *policy.provided,

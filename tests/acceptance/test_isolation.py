@@ -24,6 +24,7 @@ PLATFORM_TABLES = {
     "channel_models",
     "channels",
     "knocks",
+    "model_fallbacks",
     "oidc_identities",
     "one_time_tokens",
     "prices",

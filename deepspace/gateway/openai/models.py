@@ -12,7 +12,7 @@ from deepspace.kit.clock import Clock
 from deepspace.kit.money import decimal_from_nano
 from deepspace.kit.web import bearer
 from deepspace.policy.policies import PolicyBook
-from deepspace.upstream.catalogue import Catalogue, Route
+from deepspace.upstream.catalogue import Catalogue, Offer
 from deepspace.upstream.errors import ModelNotFound
 
 _PREFIX = "/v1/models/"
@@ -44,8 +44,8 @@ class Models:
         allowed = principal.key.scopes.models if principal.key is not None else None
         rules, now = await self._policies.of(org_id), self._clock.now()
         models = {
-            name: routes
-            for name, routes in (await self._catalogue.models()).items()
+            name: offer
+            for name, offer in (await self._catalogue.models()).items()
             if (allowed is None or name in allowed) and rules.permits(name, scope["state"]["client_ip"], now)
         }
         path: str = scope["path"]
@@ -54,11 +54,11 @@ class Models:
             if name not in models:
                 raise ModelNotFound(param="model")
             return await send_json(send, 200, msgspec.json.encode(await self._view(models[name])))
-        data = [await self._view(routes) for routes in models.values()]
+        data = [await self._view(offer) for offer in models.values()]
         return await send_json(send, 200, msgspec.json.encode({"object": "list", "data": data}))
 
-    async def _view(self, routes: tuple[Route, ...]) -> dict[str, object]:
-        first = routes[0]
+    async def _view(self, offer: Offer) -> dict[str, object]:
+        routes, first = offer.routes, offer.routes[0]
         return {
             "id": first.model,
             "object": "model",
@@ -67,6 +67,7 @@ class Models:
             "context_length": first.context_length,
             "max_output_tokens": max(route.max_output_tokens for route in routes),
             "local": first.is_local,
+            "fallbacks": {"if_unavailable": offer.if_unavailable, "if_too_long": offer.if_too_long},
             "pricing": _pricing(await self._prices.find(first.model)),
         }
 

@@ -86,6 +86,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "channel_id": attempt.route.channel_id,
         "channel_name": attempt.route.channel_name,
+        "model": attempt.route.model,
         "upstream_model": attempt.route.upstream_model,
         "status": attempt.status,
         "error": attempt.error,

@@ -16,6 +16,7 @@ from deepspace.kit.errors import ValidationFailed
 from deepspace.kit.ids import uuid7
 from deepspace.kit.money import MAX_NANO, decimal_from_nano
 from deepspace.pipeline.exchange import Exchange
+from deepspace.pipeline.fallbacks import clamp, hold_dearest, output_limit
 from deepspace.upstream.catalogue import Dialect
 from deepspace.upstream.wire import estimate_tokens
 
@@ -74,8 +75,7 @@ class BudgetHold:
         if x.principal is None or x.org_id is None:
             raise RuntimeError("budget_hold stands behind auth")
         price = await self._prices.require(x.call.model)
-        limit = max(route.max_output_tokens for route in x.routes)
-        max_output = min(x.call.max_tokens, limit) if x.call.max_tokens is not None else limit
+        max_output = output_limit(x, max(route.max_output_tokens for route in x.routes))
         bound = input_bound(x.call.body, x.call.dialect)
         amount = price.bound_nano(bound, max_output * x.call.choices)
         if amount > MAX_NANO:
@@ -104,9 +104,13 @@ class BudgetHold:
             budget_ids=budget_ids,
         )
         try:
-            held = await self._ledger.hold(request)
+            held = await (
+                hold_dearest(x, self._ledger, request, self._prices, bound)
+                if x.fallbacks
+                else self._ledger.hold(request)
+            )
         except asyncio.CancelledError:
-            x.price, x.hold_id, x.hold_nano = price, hold_id, amount  # given back, should it stand
+            x.price, x.hold_id, x.hold_nano = price, hold_id, x.hold_nano or amount  # given back, should it stand
             raise
         x.billing_ref_id = billing_ref_id
         if isinstance(held, Replay):
@@ -115,17 +119,16 @@ class BudgetHold:
             x.replay, x.cost_nano = held, held.captured_nano
             x.note(self.name, "billing.replayed", hold_id=str(held.hold_id))
             return
+        x.hold_id, x.hold_nano = hold_id, x.hold_nano or amount
         if isinstance(held, Clamped):
-            amount = held.amount_nano
-            max_output = x.clamped_to = price.output_within(amount, bound) // x.call.choices
+            max_output = clamp(x, held.amount_nano, amount, price, bound) or max_output
         x.price, x.max_output_tokens = price, max_output
-        x.hold_id, x.hold_nano = hold_id, amount
         x.kept = [] if x.reference is not None and x.call.stream else None
         x.note(
             self.name,
             "billing.held",
             duration_ns=x.clock.monotonic_ns() - start,
-            amount=decimal_from_nano(amount),
+            amount=decimal_from_nano(x.hold_nano),
             price_version=price.id,
             max_output_tokens=max_output,
         )

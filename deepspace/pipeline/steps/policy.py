@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deepspace.kit.errors import PermissionDenied
 from deepspace.pipeline.exchange import Exchange
+from deepspace.pipeline.fallbacks import allowed
 from deepspace.policy.policies import PolicyBook
 from deepspace.upstream.catalogue import Catalogue
 
@@ -19,10 +20,12 @@ class Policy:
         self._policies = policies
 
     async def __call__(self, x: Exchange) -> None:
-        """Write routes; refuse a model that does not exist or that the key is not for, and what a rule
+        """Write routes and fallbacks; refuse a model that does not exist or that the key is not for, and what a rule
         refuses."""
         start = x.clock.monotonic_ns()
-        routes = await self._catalogue.routes(x.call.model)
+        offer = await self._catalogue.offer(x.call.model)
+        operation = x.call.operation
+        routes = offer.routes if operation is None else operation.served_by(offer.routes, x.path)
         key = x.principal.key if x.principal is not None else None
         if key is not None and key.scopes.models is not None and x.call.model not in key.scopes.models:
             raise PermissionDenied(f"This API key may not call the model '{x.call.model}'.", param="model")
@@ -33,6 +36,8 @@ class Policy:
                     self.name, "policy.would_refuse", policy_id=str(rule.id), kind=rule.kind, note=rule.note
                 )
         x.routes = routes
+        if operation is None and (offer.if_unavailable or offer.if_too_long):
+            x.fallbacks = await allowed(x, offer, self._catalogue, rules)
         x.note(
             self.name,
             "policy.allowed",

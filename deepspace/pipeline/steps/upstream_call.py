@@ -7,15 +7,17 @@ is told to the client.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 from deepspace.billing.ledger import Ledger, Progress
+from deepspace.billing.turning import Turner
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.failpoints import reach
 from deepspace.kit.sse import SseScanner
-from deepspace.pipeline.exchange import Attempt, Exchange
+from deepspace.pipeline.exchange import Attempt, Exchange, Fallback
+from deepspace.pipeline.fallbacks import next_after
 from deepspace.pipeline.wording import StreamReader, read_whole, request_for
 from deepspace.upstream.anthropic.words import Untranslatable
 from deepspace.upstream.catalogue import Route
@@ -45,13 +47,19 @@ class UpstreamCall:
     name = "upstream_call"
 
     def __init__(
-        self, client: UpstreamClient, router: Router, ledger: Ledger, drain_timeout: timedelta
+        self,
+        client: UpstreamClient,
+        router: Router,
+        ledger: Ledger,
+        turner: Turner,
+        drain_timeout: timedelta,
     ) -> None:
         """`drain_timeout` bounds how long an answer is read on for a client that has left."""
         self._client = client
         self._router = router
         self._ledger = ledger
         self._drain_s = drain_timeout.total_seconds()
+        self._turner = turner
 
     async def __call__(self, x: Exchange) -> AsyncGenerator[bytes]:
         """Yield frames of a stream; put a JSON answer on the exchange. Writes attempts, usage, delivered."""
@@ -113,13 +121,51 @@ class UpstreamCall:
 
     async def _answering(self, x: Exchange) -> tuple[Response, Attempt, Ticket]:
         """Return the first answer with status 200, trying routes as the router chooses."""
-        last: PlatformError = ChannelsBusy(headers={"retry-after": str(self._router.wait_s(x.routes))})
+        last: PlatformError = ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
         tried: list[Route] = []
         for number in range(MAX_TRIES):
-            route = self._router.choose(x.routes, tried)
+            route = self._router.choose(routes, tried)
             if route is None:
                 break
             if route in tried:
+        """Return the first answer with status 200; if the model has none, that of the next fallback."""
+        if not x.fallbacks:
+            return await self._ask(x, x.routes)
+        waiting, routes = list(x.fallbacks), x.routes
+        while True:
+            try:
+                if not self._router.is_open(routes) and any(
+                    fallback.if_unavailable and self._router.is_open(fallback.routes) for fallback in waiting
+                ):
+                    raise ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
+                return await self._ask(x, routes)
+            except PlatformError as error:
+                fallback = next_after(waiting, error)
+                if fallback is None or x.presence.gone.is_set():
+                    raise
+                await self._turn(x, fallback, error)
+            waiting.remove(fallback)
+            routes = fallback.routes
+
+    async def _turn(self, x: Exchange, fallback: Fallback, error: PlatformError) -> None:
+        """Make the call one of a fallback's, books first; raises `error` if they cannot be turned now."""
+        if x.hold_id is None or fallback.price is None:
+            raise error
+        try:
+            await self._turner.turn(x.hold_id, fallback.model, fallback.price.id)
+        except PlatformError:
+            raise error from None
+        x.price, x.max_output_tokens = fallback.price, fallback.max_output_tokens
+        x.fell_back_to = fallback.model
+        x.note(
+            self.name,
+            "upstream.fell_back",
+            model=fallback.model,
+            because=error.message,
+            price_version=fallback.price.id,
+        )
+
+    async def _ask(self, x: Exchange, routes: Sequence[Route]) -> tuple[Response, Attempt, Ticket]:
                 await asyncio.sleep(RETRY_WAIT_S * number)
             tried.append(route)
             attempt = Attempt(route, x.clock.now(), x.clock.monotonic_ns())
@@ -144,7 +190,7 @@ class UpstreamCall:
             except Untranslatable as error:
                 ticket.given_up()
                 attempt.error = error.message
-                last, retry = error, any(other not in tried for other in x.routes)
+                last, retry = error, any(other not in tried for other in routes)
             except BaseException:
                 ticket.given_up()
                 raise

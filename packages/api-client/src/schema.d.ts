@@ -2068,6 +2068,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/model-fallbacks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fallbacks of models
+         * @description List which models stand in for which, by name.
+         */
+        get: operations["fallbacks_api_admin_model_fallbacks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/model-fallbacks/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the fallbacks of a model
+         * @description Say which models stand in for this one, in order. What a caller may not use, and what is not served or
+         *     has no price when a call is made, is left out then.
+         */
+        put: operations["put_fallbacks_api_admin_model_fallbacks__model__put"];
+        post?: never;
+        /**
+         * Remove the fallbacks of a model
+         * @description Have nothing stand in for this model any more; calls under way go on as they began.
+         */
+        delete: operations["remove_fallbacks_api_admin_model_fallbacks__model__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2597,6 +2642,49 @@ export interface components {
             recovery_codes_left: number;
         };
         /**
+         * FallbacksBody
+         * @description Which models stand in for one. It replaces what was set before.
+         * @example {
+         *       "if_too_long": [
+         *         "qwen-long"
+         *       ],
+         *       "if_unavailable": [
+         *         "qwen-plus"
+         *       ]
+         *     }
+         */
+        FallbacksBody: {
+            /**
+             * If Unavailable
+             * @description Asked in this order when every channel of the model failed before the first byte.
+             * @default []
+             */
+            if_unavailable: string[];
+            /**
+             * If Too Long
+             * @description Asked in this order when the request is too long for the model: larger ones.
+             * @default []
+             */
+            if_too_long: string[];
+        };
+        /**
+         * FallbacksView
+         * @description Which models stand in for one, in order.
+         */
+        FallbacksView: {
+            /** Model */
+            model: string;
+            /** If Unavailable */
+            if_unavailable: string[];
+            /** If Too Long */
+            if_too_long: string[];
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+        };
+        /**
          * ForgotBody
          * @description An account whose password is forgotten.
          */
@@ -2806,7 +2894,7 @@ export interface components {
              * Routes
              * @description Surfaces the key may use; leave out for all.
              */
-            routes?: ("chat" | "models" | "management")[] | null;
+            routes?: ("chat" | "embeddings" | "rerank" | "moderations" | "images" | "audio" | "other" | "models" | "management")[] | null;
             /**
              * Models
              * @description Models the key may call; leave out for all.
@@ -3198,7 +3286,7 @@ export interface components {
              * Routes
              * @description Surfaces the key may use; leave out for all.
              */
-            routes?: ("chat" | "models" | "management")[] | null;
+            routes?: ("chat" | "embeddings" | "rerank" | "moderations" | "images" | "audio" | "other" | "models" | "management")[] | null;
             /**
              * Models
              * @description Models the key may call; leave out for all.
@@ -3410,6 +3498,16 @@ export interface components {
         Page_EntryView_: {
             /** Items */
             items: components["schemas"]["EntryView"][];
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[FallbacksView] */
+        Page_FallbacksView_: {
+            /** Items */
+            items: components["schemas"]["FallbacksView"][];
             /**
              * Next Cursor
              * @description Give it as `cursor` for the next page; null at the end.
@@ -4409,6 +4507,11 @@ export interface components {
             channel_id: string;
             /** Channel Name */
             channel_name: string;
+            /**
+             * Model
+             * @description The name clients use; another one after a fallback.
+             */
+            model?: string | null;
             /** Upstream Model */
             upstream_model: string;
             /** Status */
@@ -9359,6 +9462,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ChannelTestView"];
                 };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fallbacks_api_admin_model_fallbacks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FallbacksView_"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_fallbacks_api_admin_model_fallbacks__model__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name clients use. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FallbacksBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FallbacksView"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_fallbacks_api_admin_model_fallbacks__model__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name clients use. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem. */
             default: {

@@ -1,0 +1,40 @@
+"""Models that may stand in for others."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from deepspace.migrations.tenancy import keep_from_tenants
+
+revision = "2026_11_21_1100"
+down_revision = "2026_11_21_1090"
+
+STATEMENTS = (
+    """
+    CREATE TABLE model_fallbacks (
+        model TEXT NOT NULL,
+        if_unavailable TEXT[] DEFAULT '{}' NOT NULL,
+        if_too_long TEXT[] DEFAULT '{}' NOT NULL,
+        changed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+        CONSTRAINT pk_model_fallbacks PRIMARY KEY (model)
+    )
+    """,
+    keep_from_tenants("model_fallbacks"),
+)
+UNDO = ("DROP TABLE model_fallbacks",)
+
+
+def upgrade() -> None:
+    """Apply. A lock that is not had in 3 s, or a statement over 60 s, ends the migration and changes nothing."""
+    op.execute("SET LOCAL lock_timeout = '3s'")
+    op.execute("SET LOCAL statement_timeout = '60s'")
+    for statement in STATEMENTS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.execute("SET LOCAL lock_timeout = '3s'")
+    op.execute("SET LOCAL statement_timeout = '60s'")
+    for statement in UNDO:
+        op.execute(statement)
