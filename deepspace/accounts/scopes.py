@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-Surface = Literal["chat", "models", "management"]
-"""Where a request comes in: calls that spend (`chat`), the list of models, or /api (`management`)."""
+Surface = Literal[
+    "chat", "embeddings", "rerank", "moderations", "images", "audio", "other", "models", "management"
+]
+"""Where a request comes in: calls that spend, by what they ask for (`other`: at an address that is passed
+through), the list of models, or /api (`management`)."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

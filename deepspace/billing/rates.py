@@ -117,6 +117,11 @@ class Price:
         pico = max([asked * max_input_tokens + told * max_output_tokens for asked, told in self._dearest])
         return nano_from_pico(pico + self.per_call_nano * PICO_PER_NANO)
 
+    def charges(self, name: str) -> bool:
+        """Tell whether a token of the class costs anything, in any tier."""
+        scales = [self.rates, *({**self.rates, **tier.rates} for tier in self.tiers)]
+        return any(_rate(rates, name) for rates in scales)
+
     def output_within(self, amount_nano: int, max_input_tokens: int) -> int:
         """Return how many output tokens `amount_nano` pays for at most, after the input: bound_nano turned
         round."""

@@ -31,6 +31,7 @@ from deepspace.gateway.chat import ChatEndpoint
 from deepspace.gateway.docs import docs_page
 from deepspace.gateway.errors import problem
 from deepspace.gateway.metrics import CONTENT_TYPE, Metrics
+from deepspace.gateway.openai.addresses import other_addresses
 from deepspace.gateway.openai.chat import OpenAIDialect
 from deepspace.gateway.openai.errors import error_body
 from deepspace.gateway.openai.models import Models
@@ -84,6 +85,7 @@ class Gateway:
                 )
             },
             "/v1/models": {"GET": models},
+            **other_addresses(platform, self._body_limit),
         }
         self._models = models
         self._proxies = TrustedProxies(networks_of(platform.settings.trusted_proxies))

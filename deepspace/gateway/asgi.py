@@ -19,6 +19,10 @@ class ClientDisconnected(Exception):
     """The client closed the connection before the request was complete."""
 
 
+class AnswerBroken(ClientDisconnected):
+    """The answer broke off after it had begun; the server closes the connection."""
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the first header of a lower-case name."""
     for key, value in scope["headers"]:

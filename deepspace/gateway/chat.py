@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.scopes import Surface
 from deepspace.billing.ledger import StoredAnswer
-from deepspace.gateway.asgi import Receive, Scope, Send, header, read_body, send_json, send_whole
+from deepspace.gateway.asgi import AnswerBroken, Receive, Scope, Send, header, read_body, send_whole
 from deepspace.gateway.dialect import Dialect, InvalidRequest
 from deepspace.gateway.server import on_departure
 from deepspace.kit.clock import Clock
@@ -33,8 +34,10 @@ class ChatEndpoint:
         authenticator: Authenticator,
         clock: Clock,
         max_body_bytes: int,
+        surface: Surface = "chat",
     ) -> None:
-        """Run calls in this dialect through this pipeline."""
+        """Run calls in this dialect through this pipeline; an API key must be for `surface`."""
+        self._surface: Surface = surface
         self._dialect = dialect
         self._pipeline = pipeline
         self._authenticator = authenticator
@@ -47,7 +50,7 @@ class ChatEndpoint:
         started_ns, started_at = self._clock.monotonic_ns(), self._clock.now()
         credential = self._dialect.credential(scope)
         address: str = scope["state"]["client_ip"]
-        principal = await self._authenticator.principal(credential, "chat", address)  # before the body
+        principal = await self._authenticator.principal(credential, self._surface, address)  # before the body
         call = self._dialect.parse(await read_body(scope, receive, self._max_body_bytes), scope)
         x = Exchange(
             trace_id=scope["state"]["trace_id"],
@@ -115,11 +118,11 @@ def _headers(x: Exchange) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-billing-ref-id", x.billing_ref_id.encode()))
     if x.cost_nano is not None:
         headers.append((b"x-cost", decimal_from_nano(x.cost_nano).encode()))
+    if x.fell_back_to is not None:
+        headers.append((b"x-deepspace-model", quote(x.fell_back_to, safe="/:@+").encode()))
     if x.clamped_to is not None:
         headers.append((b"x-deepspace-clamped", f"max_tokens={x.clamped_to}".encode()))
     if x.replay is not None:
-    if x.fell_back_to is not None:
-        headers.append((b"x-deepspace-model", quote(x.fell_back_to, safe="/:@+").encode()))
         headers.append((b"idempotent-replayed", b"true"))
     return headers
 
@@ -142,17 +145,18 @@ async def _send_json(x: Exchange, delivery: Delivery, send: Send) -> None:
     if x.replay is not None and x.replay.answer is not None:
         return await _send_replay(x, x.replay.answer, send)
     if x.answer is not None:
-        await send_json(send, 200, x.encoder.whole(x), _headers(x))
+        content_type = (x.content_type or x.encoder.content_type).encode("latin-1")
+        await send_whole(send, 200, x.encoder.whole(x), content_type, _headers(x))
     return None
 
 
 async def _send_stream(x: Exchange, delivery: Delivery, send: Send, heartbeat: bytes) -> None:
-    await delivery.started(HEARTBEAT_S)
+    await delivery.started(HEARTBEAT_S if x.call.operation is None else None)  # its kind is not known before
     _raise_refusal(x, delivery)
     if x.replay is not None and x.replay.answer is not None:
         return await _send_replay(x, x.replay.answer, send)
     headers: Sequence[tuple[bytes, bytes]] = [
-        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"content-type", (x.content_type or "text/event-stream; charset=utf-8").encode("latin-1")),
         (b"cache-control", b"no-store"),
         (b"x-accel-buffering", b"no"),
         *_headers(x),
@@ -160,5 +164,8 @@ async def _send_stream(x: Exchange, delivery: Delivery, send: Send, heartbeat: b
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async for frame in delivery.frames(HEARTBEAT_S):
         await send({"type": "http.response.body", "body": frame or heartbeat, "more_body": True})
-    await send({"type": "http.response.body", "body": x.encoder.tail(x, delivery.error)})
+    tail = x.encoder.tail(x, delivery.error)
+    if delivery.error is not None and not tail:
+        raise AnswerBroken  # the connection is closed short of its end: nothing else says so in bytes
+    await send({"type": "http.response.body", "body": tail})
     return None

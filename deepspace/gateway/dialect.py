@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +11,8 @@ from deepspace.kit.errors import InvalidJson, PlatformError
 from deepspace.pipeline.exchange import ChatCall, Encoder
 
 Body = TypeVar("Body")
+
+ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class InvalidRequest(PlatformError):

@@ -24,9 +24,12 @@ def answer_to_keep(x: Exchange) -> StoredAnswer | None:
     if x.call.stream:
         if x.kept is None:
             return None
+        if x.error is not None and x.content_type is not None:
+            return None  # bytes that broke off; in their form nothing says so
         body = b"".join(x.kept) + x.encoder.tail(x, x.error)
-        return StoredAnswer(200, "text/event-stream; charset=utf-8", body)
+        return StoredAnswer(200, x.content_type or "text/event-stream; charset=utf-8", body)
     if x.error is not None:
         return StoredAnswer(x.error.status, x.encoder.content_type, x.encoder.error(x, x.error))
     body = x.encoder.whole(x)
-    return StoredAnswer(200, x.encoder.content_type, body) if len(body) <= MAX_KEPT_BYTES else None
+    content_type = x.content_type or x.encoder.content_type
+    return StoredAnswer(200, content_type, body) if len(body) <= MAX_KEPT_BYTES else None

@@ -18,6 +18,7 @@ from deepspace.billing.rates import Price, Usage
 from deepspace.kit.clock import Clock
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.sse import SseEvent
+from deepspace.pipeline.operation import Operation
 from deepspace.policy.admission import Ticket
 from deepspace.upstream.catalogue import Dialect, Route
 
@@ -36,6 +37,8 @@ class ChatCall:
     fields: Mapping[str, Any]
     dialect: Dialect = "openai"
     headers: tuple[tuple[str, str], ...] = ()
+    operation: Operation | None = None
+    """What a call that is no chat asks for."""
 
 
 @dataclass(slots=True)
@@ -52,9 +55,6 @@ class Attempt:
     response_bytes: int = 0
 
 
-class TimelineEvent(msgspec.Struct, frozen=True):
-    """Something that happened. Times are nanoseconds of the monotonic clock."""
-
 @dataclass(frozen=True, slots=True)
 class Fallback:
     """A model that may answer in place of the one asked for. Price, output limit and bound are pinned with
@@ -68,6 +68,9 @@ class Fallback:
     max_output_tokens: int = 0
     bound_nano: int = 0
 
+
+class TimelineEvent(msgspec.Struct, frozen=True):
+    """Something that happened. Times are nanoseconds of the monotonic clock."""
 
     at_ns: int
     step: str
@@ -159,11 +162,11 @@ class Exchange:
 
     # policy
     routes: tuple[Route, ...] = ()
+    fallbacks: tuple[Fallback, ...] = ()
+    """Models that may answer instead; budget_hold prices them, and leaves out what it cannot."""
 
     # budget_hold; upstream_call writes price and max_output_tokens anew when it falls back
     price: Price | None = None
-    fallbacks: tuple[Fallback, ...] = ()
-    """Models that may answer instead; budget_hold prices them, and leaves out what it cannot."""
     hold_id: UUID | None = None
     billing_ref_id: str | None = None
     hold_nano: int = 0
@@ -175,21 +178,21 @@ class Exchange:
     # upstream_call
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     answered_by: Route | None = None
+    fell_back_to: str | None = None
     usage: Usage | None = None
     usage_event: bytes | None = None
     last_event: bytes | None = None
-    fell_back_to: str | None = None
     is_native: bool = False
     """The answer is in the client's own dialect, not in the inner language."""
     held: list[SseEvent] = field(default_factory=list[SseEvent])
     """Events that end a native stream; they wait for the books."""
     delivered: list[str] = field(default_factory=list[str])
     answer: bytes | None = None
+    content_type: str | None = None
+    """Of the answer to a call that is no chat, as the provider stated it."""
 
     # usage_capture
     settlement: Capture | Release | None = None
-    content_type: str | None = None
-    """Of the answer to a call that is no chat, as the provider stated it."""
     charged_usage: Usage | None = None
     usage_source: UsageSource | None = None
     cost_nano: int | None = None

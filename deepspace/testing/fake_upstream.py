@@ -17,6 +17,8 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from deepspace.testing.fake_operations import FakeOperations
+
 JSON = dict[str, Any]
 
 FLUSH_S = 0.05
@@ -60,6 +62,7 @@ class FakeUpstream:
         self.api_key = api_key
         self.usage_key = usage_key
         self.received: list[Received] = []
+        self.operations = FakeOperations(api_key)
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="fake-upstream", daemon=True)
@@ -92,6 +95,7 @@ class FakeUpstream:
     async def _run(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
+        self.operations.add_to(app)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/organization/usage/completions", self._usage)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
@@ -394,9 +398,9 @@ BEHAVIOURS: dict[str, Callable[[web.Request, Received], Awaitable[web.StreamResp
     "fake-bad-utf8": bad_utf8,
     "fake-at-once": at_once,
     "fake-400": status(400),
+    "fake-too-long": status(400, code="context_length_exceeded"),
     "fake-401": status(401),
     "fake-429": status(429, {"retry-after": "7"}),
     "fake-500": status(500),
     "fake-529": status(529),
-    "fake-too-long": status(400, code="context_length_exceeded"),
 }

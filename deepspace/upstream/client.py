@@ -39,7 +39,8 @@ class UpstreamClient(Protocol):
     """Sends one request to one channel."""
 
     async def post(self, route: Route, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Send `body` as JSON to `path` under the channel's base URL and return when the head has come.
+        """Send `body` to `path` under the channel's base URL and return when the head has come. It is JSON
+        unless `headers` have a `content-type`.
 
         Raises UpstreamUnavailable (nothing that is HTTP was answered) or UpstreamTimeout.
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from deepspace.gateway.anthropic.answer import message_of, message_usage
 from deepspace.gateway.anthropic.errors import error_body
 from deepspace.gateway.anthropic.request import chat_request
 from deepspace.gateway.anthropic.stream import EventsOfChunks
+from deepspace.gateway.cost import with_cost
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.money import decimal_from_nano
 from deepspace.kit.sse import SseEvent, encode_event
@@ -19,7 +19,6 @@ from deepspace.pipeline.exchange import ChatCall, Exchange
 from deepspace.upstream.anthropic.words import JSON, fields_of
 
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_USAGE_KEY = re.compile(rb'"usage"\s*:\s*')
 _MESSAGE_STOP = encode_event(b'{"type":"message_stop"}', b"message_stop")
 
 
@@ -85,23 +84,6 @@ def _counted(x: Exchange) -> JSON:
 
 def _usage(x: Exchange) -> JSON:
     return {**_counted(x), **_cost(x)}
-
-
-def with_cost(body: bytes, cost: JSON, counted: JSON) -> bytes:
-    """Return a JSON object with `cost` at the end of its `usage` and every other byte as it was; with
-    `counted` for its usage if it states none."""
-    fields = _fields_decoder.decode(body)
-    usage = bytes(fields["usage"]) if "usage" in fields else b""
-    if not usage.startswith(b"{") or not cost:
-        fields["usage"] = msgspec.Raw(msgspec.json.encode({**counted, **cost}))
-        return msgspec.json.encode(fields)
-    inside = usage[1:-1].strip()
-    put = usage[:-1] + (b"," if inside else b"") + msgspec.json.encode(cost)[1:]
-    for key in reversed(list(_USAGE_KEY.finditer(body))):
-        if body.startswith(usage, key.end()):
-            return body[: key.end()] + put + body[key.end() + len(usage) :]
-    fields["usage"] = msgspec.Raw(put)
-    return msgspec.json.encode(fields)
 
 
 def _with_cost_event(event: SseEvent, x: Exchange) -> bytes:

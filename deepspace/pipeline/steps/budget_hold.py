@@ -11,6 +11,7 @@ from uuid import UUID
 from deepspace.billing.budgets import BudgetBook, Scope
 from deepspace.billing.errors import AnswerNotKept
 from deepspace.billing.ledger import Clamped, HoldRequest, Ledger, Replay
+from deepspace.billing.rates import Price
 from deepspace.billing.service import PriceBook
 from deepspace.kit.errors import ValidationFailed
 from deepspace.kit.ids import uuid7
@@ -59,6 +60,19 @@ def _subjects(org_id: UUID, x: Exchange, key_id: UUID | None) -> Sequence[tuple[
 
 class BudgetHold:
     """Prices the worst case and holds it."""
+def _bounds(x: Exchange, price: Price) -> tuple[int, int]:
+    """Return the most input and output tokens of a call; writes estimated_input_tokens."""
+    operation = x.call.operation
+    if operation is None:
+        bound = input_bound(x.call.body, x.call.dialect)
+        x.estimated_input_tokens = min(estimate_tokens(x.call.body.decode(errors="replace")), bound)
+        return bound, output_limit(x, x.routes)
+    operation.demand(price)
+    bound, max_output = operation.bounds(x.routes)
+    x.estimated_input_tokens = min(operation.counted.input_total, bound)
+    return bound, max_output
+
+
 
     name = "budget_hold"
 
@@ -75,16 +89,16 @@ class BudgetHold:
         if x.principal is None or x.org_id is None:
             raise RuntimeError("budget_hold stands behind auth")
         price = await self._prices.require(x.call.model)
-        max_output = output_limit(x, max(route.max_output_tokens for route in x.routes))
-        bound = input_bound(x.call.body, x.call.dialect)
-        amount = price.bound_nano(bound, max_output * x.call.choices)
+        operation = x.call.operation
+        bound, max_output = _bounds(x, price)
+        amount = x.hold_nano = price.bound_nano(bound, max_output * x.call.choices)
         if amount > MAX_NANO:
             raise ValidationFailed("The request is larger than any wallet can hold.", param="max_tokens")
         key_id = x.principal.key.id if x.principal.key is not None else None
         budget_ids = await self._budgets.applying(x.org_id, _subjects(x.org_id, x, key_id))
         hold_id = uuid7()
         billing_ref_id = x.reference or f"br_{hold_id.hex}"
-        x.estimated_input_tokens = min(estimate_tokens(x.call.body.decode(errors="replace")), bound)
+        fingerprint = x.call.body if operation is None else operation.fingerprint or x.call.body
         request = HoldRequest(
             id=hold_id,
             org_id=x.org_id,
@@ -93,14 +107,14 @@ class BudgetHold:
             api_key_id=key_id,
             billing_ref_id=billing_ref_id,
             trace_id=x.trace_id,
-            request_hash=hashlib.sha256(x.path.encode() + b"\0" + x.call.body).digest(),
+            request_hash=hashlib.sha256(x.path.encode() + b"\0" + fingerprint).digest(),
             model=x.call.model,
             price_id=price.id,
             amount_nano=amount,
             ttl_s=self._hold_ttl_s,
             estimated_input_tokens=x.estimated_input_tokens,
             reference_given=x.reference is not None,
-            at_least_nano=price.bound_nano(bound, x.call.choices) if x.clamp else None,
+            at_least_nano=price.bound_nano(bound, x.call.choices) if x.clamp and operation is None else None,
             budget_ids=budget_ids,
         )
         try:
@@ -110,7 +124,7 @@ class BudgetHold:
                 else self._ledger.hold(request)
             )
         except asyncio.CancelledError:
-            x.price, x.hold_id, x.hold_nano = price, hold_id, x.hold_nano or amount  # given back, should it stand
+            x.price, x.hold_id = price, hold_id  # given back, should it stand
             raise
         x.billing_ref_id = billing_ref_id
         if isinstance(held, Replay):
@@ -119,10 +133,9 @@ class BudgetHold:
             x.replay, x.cost_nano = held, held.captured_nano
             x.note(self.name, "billing.replayed", hold_id=str(held.hold_id))
             return
-        x.hold_id, x.hold_nano = hold_id, x.hold_nano or amount
         if isinstance(held, Clamped):
             max_output = clamp(x, held.amount_nano, amount, price, bound) or max_output
-        x.price, x.max_output_tokens = price, max_output
+        x.price, x.hold_id, x.max_output_tokens = price, hold_id, max_output
         x.kept = [] if x.reference is not None and x.call.stream else None
         x.note(
             self.name,

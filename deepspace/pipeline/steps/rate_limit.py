@@ -16,6 +16,8 @@ ASSUMED_OUTPUT_TOKENS = 512
 def estimated_tokens(x: Exchange) -> int:
     """Return what a call is charged against limits of tokens before it is made: its input, estimated, and the
     output it asks for. What it used replaces this when it has settled."""
+    if x.call.operation is not None:
+        return x.call.operation.counted.input_total + x.call.operation.counted.output_total
     asked = x.call.max_tokens if x.call.max_tokens is not None else ASSUMED_OUTPUT_TOKENS
     return estimate_tokens(x.call.body.decode(errors="replace")) + asked * x.call.choices
 

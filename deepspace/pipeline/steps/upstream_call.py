@@ -19,6 +19,7 @@ from deepspace.kit.sse import SseScanner
 from deepspace.pipeline.exchange import Attempt, Exchange, Fallback
 from deepspace.pipeline.fallbacks import next_after
 from deepspace.pipeline.wording import StreamReader, read_whole, request_for
+from deepspace.pipeline.wording_of_operations import begin_answer, operation_request, read_operation, relay
 from deepspace.upstream.anthropic.words import Untranslatable
 from deepspace.upstream.catalogue import Route
 from deepspace.upstream.client import Response, UpstreamClient
@@ -58,8 +59,8 @@ class UpstreamCall:
         self._client = client
         self._router = router
         self._ledger = ledger
-        self._drain_s = drain_timeout.total_seconds()
         self._turner = turner
+        self._drain_s = drain_timeout.total_seconds()
 
     async def __call__(self, x: Exchange) -> AsyncGenerator[bytes]:
         """Yield frames of a stream; put a JSON answer on the exchange. Writes attempts, usage, delivered."""
@@ -70,10 +71,17 @@ class UpstreamCall:
         reach("call.after_head")
         x.answered_by = attempt.route
         self._watch_client(x, response, attempt.route)
+        operation = x.call.operation
         try:
+            if operation is not None:
+                begin_answer(operation, x, response)
             if x.call.stream:
                 checkpoint_ns = attempt.started_ns
-                async for frame in _stream(x, response, attempt):
+                if operation is None:
+                    frames = _stream(x, response, attempt)
+                else:
+                    frames = relay(operation, x, _noted(x, response, attempt))
+                async for frame in frames:
                     yield frame
                     now_ns = x.clock.monotonic_ns()
                     if now_ns - checkpoint_ns > CHECKPOINT_NS:
@@ -120,14 +128,6 @@ class UpstreamCall:
             await self._ledger.progress(Progress(x.hold_id, told, attempt.route.channel_id, request_id))
 
     async def _answering(self, x: Exchange) -> tuple[Response, Attempt, Ticket]:
-        """Return the first answer with status 200, trying routes as the router chooses."""
-        last: PlatformError = ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
-        tried: list[Route] = []
-        for number in range(MAX_TRIES):
-            route = self._router.choose(routes, tried)
-            if route is None:
-                break
-            if route in tried:
         """Return the first answer with status 200; if the model has none, that of the next fallback."""
         if not x.fallbacks:
             return await self._ask(x, x.routes)
@@ -166,6 +166,14 @@ class UpstreamCall:
         )
 
     async def _ask(self, x: Exchange, routes: Sequence[Route]) -> tuple[Response, Attempt, Ticket]:
+        """Return the first answer with status 200, trying routes as the router chooses."""
+        last: PlatformError = ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
+        tried: list[Route] = []
+        for number in range(MAX_TRIES):
+            route = self._router.choose(routes, tried)
+            if route is None:
+                break
+            if route in tried:
                 await asyncio.sleep(RETRY_WAIT_S * number)
             tried.append(route)
             attempt = Attempt(route, x.clock.now(), x.clock.monotonic_ns())
@@ -201,7 +209,11 @@ class UpstreamCall:
 
     async def _post(self, x: Exchange, route: Route) -> Response:
         reach("call.before_send")
-        path, headers, body = request_for(x, route)
+        operation = x.call.operation
+        if operation is None:
+            path, headers, body = request_for(x, route)
+        else:
+            path, headers, body = operation_request(operation, x, route)
         sending = self._client.post(route, path, body, headers)
         if route.on_disconnect == "drain":
             return await sending
@@ -290,7 +302,16 @@ async def _whole(x: Exchange, response: Response, attempt: Attempt) -> None:
         parts.append(chunk)
         if attempt.response_bytes > MAX_ANSWER_BYTES:
             raise UpstreamError("The provider's answer is larger than this server accepts.")
-    read_whole(x, attempt.route, b"".join(parts))
+    if x.call.operation is not None:
+        read_operation(x.call.operation, x, b"".join(parts))
+    else:
+        read_whole(x, attempt.route, b"".join(parts))
+
+
+async def _noted(x: Exchange, response: Response, attempt: Attempt) -> AsyncIterator[bytes]:
+    async for chunk in response.chunks():
+        _received(x, attempt, chunk)
+        yield chunk
 
 
 def _received(x: Exchange, attempt: Attempt, chunk: bytes) -> None:

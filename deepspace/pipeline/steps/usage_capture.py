@@ -6,6 +6,7 @@ from deepspace.billing.ledger import Capture, Release
 from deepspace.billing.rates import Usage
 from deepspace.kit.money import decimal_from_nano
 from deepspace.pipeline.exchange import Exchange
+from deepspace.pipeline.wording_of_operations import counted
 from deepspace.upstream.wire import estimate_tokens
 
 
@@ -40,6 +41,8 @@ class UsageCapture:
 
     def _counted(self, x: Exchange) -> Usage | None:
         """Count what reached the client, never above the bound that was held; None if nothing did."""
+        if x.call.operation is not None:
+            return counted(x.call.operation, x)
         text = "".join(x.delivered)
         if not text:
             return None

@@ -27,13 +27,13 @@ class HttpClient:
     def __init__(self, *, connections: int = 4000, context: ssl.SSLContext | None = None) -> None:
         """At most `connections` at a time. `context` is for TLS; the system's authorities if it is None."""
         self._pool = Pool(Dialler(context), connections)
-        self._heads: dict[tuple[str, str, str | None], tuple[Origin, bytes]] = {}
+        self._heads: dict[tuple[str, str, str | None, bool], tuple[Origin, bytes]] = {}
 
     async def post(self, route: Route, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a request; see UpstreamClient.post."""
         loop = asyncio.get_running_loop()
         answer = Answer(loop, route.timeouts, loop.time())
-        origin, head = self._head(route, path)
+        origin, head = self._head(route, path, is_json="content-type" not in headers)
         sent = request(head, headers, body)
         connection = self._pool.kept(origin) or await self._open(origin, route)
         connection.send(sent, answer)
@@ -60,11 +60,14 @@ class HttpClient:
         except OSError as error:
             raise UpstreamUnavailable("The provider could not be reached.") from error
 
-    def _head(self, route: Route, path: str) -> tuple[Origin, bytes]:
-        key = (route.base_url, path, route.api_key)
+    def _head(self, route: Route, path: str, *, is_json: bool) -> tuple[Origin, bytes]:
+        key = (route.base_url, path, route.api_key, is_json)
         found = self._heads.get(key)
         if found is None:
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
-            found = self._heads[key] = origin_of(route.base_url), head_of(*key)
+            found = self._heads[key] = (
+                origin_of(route.base_url),
+                head_of(route.base_url, path, route.api_key, is_json=is_json),
+            )
         return found

@@ -52,9 +52,9 @@ def field(name: str, value: str) -> bytes:
     return f"{name}: {value}\r\n".encode()
 
 
-def head_of(base_url: str, path: str, api_key: str | None) -> bytes:
+def head_of(base_url: str, path: str, api_key: str | None, *, is_json: bool = True) -> bytes:
     """Return what the head of every POST to `path` under `base_url` begins with; it lacks what differs from
-    call to call, the length of the body and the end.
+    call to call, the length of the body and the end; without `is_json` the body's media type too.
 
     UpstreamUnavailable if the address or the credential cannot stand in a head.
     """
@@ -70,8 +70,9 @@ def head_of(base_url: str, path: str, api_key: str | None) -> bytes:
         field("host", host),
         field("user-agent", "deepspace-gateway"),
         field("accept-encoding", "identity"),
-        field("content-type", "application/json"),
     ]
+    if is_json:
+        lines.append(field("content-type", "application/json"))
     if api_key is not None:
         lines.append(field("authorization", f"Bearer {api_key}"))
     return b"".join(lines)

@@ -1,0 +1,34 @@
+"""The table of the addresses that are no chat: what reads a request there, and which keys are for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deepspace.accounts.scopes import Surface
+from deepspace.gateway.asgi import App
+from deepspace.gateway.chat import ChatEndpoint
+from deepspace.gateway.openai.embeddings import parse_embeddings
+from deepspace.gateway.openai.operations import OperationDialect, Parser
+from deepspace.wiring import Platform
+
+_PARSERS: Mapping[str, tuple[Parser, Surface]] = {
+    "/v1/embeddings": (parse_embeddings, "embeddings"),
+}
+
+
+def other_addresses(platform: Platform, max_body_bytes: int) -> dict[str, dict[str, App]]:
+    """Return the endpoints by address and method."""
+    return {
+        path: {"POST": operation_endpoint(platform, parse, surface, max_body_bytes)}
+        for path, (parse, surface) in _PARSERS.items()
+    }
+
+
+def operation_endpoint(
+    platform: Platform, parse: Parser, surface: Surface, max_body_bytes: int
+) -> ChatEndpoint:
+    """Return the endpoint of one address."""
+    dialect = OperationDialect(parse)
+    return ChatEndpoint(
+        dialect, platform.chat, platform.authenticator, platform.clock, max_body_bytes, surface
+    )
