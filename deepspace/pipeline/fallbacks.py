@@ -20,7 +20,7 @@ from deepspace.kit.errors import PlatformError
 from deepspace.kit.money import MAX_NANO
 from deepspace.pipeline.exchange import Exchange, Fallback
 from deepspace.policy.policies import RuleSet
-from deepspace.upstream.catalogue import Catalogue, Offer
+from deepspace.upstream.catalogue import Catalogue, Offer, Route
 from deepspace.upstream.errors import ContextTooLong, UpstreamTimeout, UpstreamUnavailable
 
 
@@ -39,8 +39,9 @@ async def allowed(x: Exchange, offer: Offer, catalogue: Catalogue, rules: RuleSe
     )
 
 
-def output_limit(x: Exchange, most: int) -> int:
-    """Return the output limit of a call at a model that gives `most` tokens."""
+def output_limit(x: Exchange, routes: Sequence[Route]) -> int:
+    """Return the output limit of a chat call that goes one of these ways."""
+    most = max([route.max_output_tokens for route in routes])
     return min(x.call.max_tokens, most) if x.call.max_tokens is not None else most
 
 
@@ -51,7 +52,7 @@ async def _priced(x: Exchange, prices: PriceBook, input_bound: int) -> tuple[Fal
         price = await prices.find(fallback.model)
         if price is None:
             continue
-        limit = output_limit(x, max(route.max_output_tokens for route in fallback.routes))
+        limit = output_limit(x, fallback.routes)
         bound = price.bound_nano(input_bound, limit * x.call.choices)
         if bound <= MAX_NANO:
             found.append(replace(fallback, price=price, max_output_tokens=limit, bound_nano=bound))

@@ -58,8 +58,6 @@ def _subjects(org_id: UUID, x: Exchange, key_id: UUID | None) -> Sequence[tuple[
     return (("organization", org_id), ("project", x.project_id), ("user", user_id), ("api_key", key_id))
 
 
-class BudgetHold:
-    """Prices the worst case and holds it."""
 def _bounds(x: Exchange, price: Price) -> tuple[int, int]:
     """Return the most input and output tokens of a call; writes estimated_input_tokens."""
     operation = x.call.operation
@@ -75,6 +73,8 @@ def _bounds(x: Exchange, price: Price) -> tuple[int, int]:
 
 
     name = "budget_hold"
+class BudgetHold:
+    """Prices the worst case and holds it."""
 
     def __init__(self, prices: PriceBook, budgets: BudgetBook, ledger: Ledger, hold_ttl_s: float) -> None:
         """Hold on this ledger, at these prices. The ledger renews a hold while its call is under way."""

@@ -20,8 +20,8 @@ class Policy:
         self._policies = policies
 
     async def __call__(self, x: Exchange) -> None:
-        """Write routes and fallbacks; refuse a model that does not exist or that the key is not for, and what a rule
-        refuses."""
+        """Write routes and fallbacks; refuse a model that does not exist or that the key is not for, and what
+        a rule refuses."""
         start = x.clock.monotonic_ns()
         offer = await self._catalogue.offer(x.call.model)
         operation = x.call.operation
