@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from deepspace.billing.invariants import CHECKS
 from deepspace.billing.reconciliation import wrong_costs
 from deepspace.kit.errors import PlatformError
+from deepspace.pipeline.plugins import PluginRefused, load_plugins
 from deepspace.settings import Settings
 from deepspace.upstream import local_model
 from deepspace.wiring import wire
@@ -32,6 +33,7 @@ async def examine(settings: Settings) -> list[Finding]:
             "installed" if local_model.is_installed() else "not installed (optional)",
         )
     ]
+    findings += _plugins()
     platform = wire(settings)
     try:
         await platform.database.ping()
@@ -50,3 +52,13 @@ async def examine(settings: Settings) -> list[Finding]:
     finally:
         await platform.close()
     return findings
+
+
+def _plugins() -> list[Finding]:
+    try:
+        return [
+            Finding(f"plug-in {plugin.name}", True, f"{plugin.package}, {plugin.place}")
+            for plugin in load_plugins()
+        ]
+    except PluginRefused as error:
+        return [Finding("plug-ins", False, str(error))]

@@ -8,14 +8,18 @@ import uvicorn
 
 from deepspace.gateway.app import Gateway
 from deepspace.gateway.server import GatewayProtocol
+from deepspace.pipeline.plugins import load_plugins
 from deepspace.settings import Settings
 from deepspace.wiring import wire
 
 
 def run_gateway(settings: Settings, fd: int | None) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `fd` is a listening socket, else host and port are bound."""
+    """Serve until SIGTERM or SIGINT, then drain. `fd` is a listening socket, else host and port are bound.
+
+    SettingsWrong or PluginRefused if it cannot start.
+    """
     config = uvicorn.Config(
-        Gateway(wire(settings)),
+        Gateway(wire(settings, plugins=[plugin.step for plugin in load_plugins()])),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

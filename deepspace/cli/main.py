@@ -19,6 +19,7 @@ from deepspace.gateway.api import openapi_document
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.log import configure_logging
 from deepspace.migrations import migrate as run_migrations
+from deepspace.pipeline.plugins import PluginRefused, load_plugins
 from deepspace.settings import Settings, SettingsWrong, load_settings
 from deepspace.wiring import Platform, wire
 from deepspace.worker.app import run_worker
@@ -63,8 +64,9 @@ def up(
     settings = _settings(data_dir=data_dir, host=host, port=port)
     configure_logging(settings.log_level, process="up")
     try:
+        load_plugins()  # a gateway that cannot start would be started again and again
         asyncio.run(supervisor.up(settings, workers))
-    except (supervisor.CannotStart, SettingsWrong) as error:
+    except (supervisor.CannotStart, SettingsWrong, PluginRefused) as error:
         _stop(str(error))
 
 
@@ -82,7 +84,7 @@ def gateway(
     configure_logging(settings.log_level, process="gateway")
     try:
         run_gateway(settings, fd)
-    except SettingsWrong as error:
+    except (SettingsWrong, PluginRefused) as error:
         _stop(str(error))
 
 

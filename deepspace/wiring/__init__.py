@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from deepspace.kit.crypto import KeyRing, Sealer
 from deepspace.kit.db import Database
 from deepspace.kit.notices import NoticeListener
 from deepspace.pipeline.chat import chat_pipeline
+from deepspace.pipeline.registry import PluginStep
 from deepspace.pipeline.runner import Pipeline
 from deepspace.policy.organizations import RulesPart
 from deepspace.settings import Settings, SettingsWrong
@@ -78,8 +79,9 @@ class Platform:
         await self.database.close()
 
 
-def wire(settings: Settings, clock: Clock | None = None) -> Platform:
-    """Build the platform. Nothing connects yet; SettingsWrong if a needed setting is absent."""
+def wire(settings: Settings, clock: Clock | None = None, plugins: Sequence[PluginStep] = ()) -> Platform:
+    """Build the platform, with third parties' steps in its request path. Nothing connects yet; SettingsWrong
+    if a needed setting is absent."""
     core = _core(settings, clock or SystemClock())
     database = core.database
     sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
@@ -104,6 +106,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Platform:
         admission=policy.admission,
         policies=policy.policies,
         hold_ttl_s=settings.hold_ttl_s,
+        plugins=plugins,
     )
     things: list[Any] = [
         *(database, SystemClock(), catalogue, channels, fallbacks, router, traces),
