@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from deepspace.billing.errors import (
     BudgetExceeded,
     CallInProgress,
@@ -22,8 +24,7 @@ from deepspace.billing.errors import (
 from deepspace.billing.ledger import Capture, Captured, Clamped, HoldRequest, Release, Replay, StoredAnswer
 
 
-@dataclass(slots=True)
-class WalletState:
+class WalletState(msgspec.Struct, gc=False):
     """A wallet under lock."""
 
     id: int
@@ -40,8 +41,7 @@ class WalletState:
         return self.balance - self.frozen + self.credit_limit
 
 
-@dataclass(slots=True)
-class CounterState:
+class CounterState(msgspec.Struct, gc=False):
     """A budget's counter of the present period under lock."""
 
     id: int
@@ -57,8 +57,7 @@ class CounterState:
         return self.limit - self.spent - self.held
 
 
-@dataclass(slots=True)
-class HoldState:
+class HoldState(msgspec.Struct, gc=False):
     """A hold as the database has it."""
 
     id: UUID
@@ -77,8 +76,7 @@ class HoldState:
     answer: StoredAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True, gc=False):
     """A row of the transactions table: a capture or an absorbed cost."""
 
     hold: HoldState

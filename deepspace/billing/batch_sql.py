@@ -6,15 +6,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from deepspace.billing.batch import Books, CounterState, HoldState, WalletState
 from deepspace.billing.ledger import Capture, HoldRequest, Progress, Release, StoredAnswer
-from deepspace.kit.bulk import BulkInsert
+from deepspace.billing.rates import TOKEN_CLASSES, Usage
+from deepspace.kit.bulk import BulkInsert, array_text
 from deepspace.kit.ids import uuid7
 
 NAMED_CLASSES = ("input", "cached_input", "cache_write", "output", "reasoning")
+"""Token classes with a column of their own."""
+
+_OTHER_CLASSES = tuple(name for name in TOKEN_CLASSES if name not in NAMED_CLASSES)
+named_counts = attrgetter(*NAMED_CLASSES)
+_other_counts = attrgetter(*_OTHER_CLASSES)
 
 _LOCK_WALLETS = """
 SELECT id, org_id, balance_nano, frozen_nano, credit_limit_nano, state = 'active', pg_current_xact_id()::text,
@@ -27,7 +34,7 @@ SELECT h.id, h.org_id, h.wallet_id, h.billing_ref_id, h.request_hash, h.state, h
        h.trace_id, h.model, h.price_id, h.counter_ids, h.settled_at > now() - interval '24 hours' AS recent
 """
 
-_HOLDS_BY_ID = _HOLD_COLUMNS + "FROM holds h WHERE h.id = ANY($1::uuid[])"
+_HOLDS_BY_ID = _HOLD_COLUMNS + "FROM holds h WHERE h.id = ANY($1::text::uuid[])"
 
 _REFERENCES = (
     _HOLD_COLUMNS
@@ -79,13 +86,6 @@ _OPEN = BulkInsert(
     },
 )
 
-_SETTLE = """
-UPDATE holds h SET state = v.state, captured_nano = v.captured, settled_at = now(),
-                   channel_id = coalesce(v.channel, h.channel_id)
-FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[]) AS v(id, state, captured, channel)
-WHERE h.id = v.id
-"""
-
 _MOVE = BulkInsert(
     "transactions",
     {
@@ -120,14 +120,20 @@ _USE = BulkInsert(
     },
 )
 
-_WALLETS = """
+_CHANGE = """
+WITH ended AS (
+  UPDATE holds h SET state = v.state, captured_nano = v.captured, settled_at = now(),
+                     channel_id = coalesce(v.channel, h.channel_id)
+  FROM unnest($1::text::uuid[], $2::text::text[], $3::text::bigint[], $4::text::uuid[])
+       AS v(id, state, captured, channel)
+  WHERE h.id = v.id),
+counted AS (
+  UPDATE budget_counters c SET held_nano = v.held, spent_nano = v.spent
+  FROM unnest($5::text::bigint[], $6::text::bigint[], $7::text::bigint[]) AS v(id, held, spent)
+  WHERE c.id = v.id)
 UPDATE wallets w SET balance_nano = v.balance, frozen_nano = v.frozen, version = version + 1
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS v(id, balance, frozen) WHERE w.id = v.id
-"""
-
-_COUNTERS = """
-UPDATE budget_counters c SET held_nano = v.held, spent_nano = v.spent
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS v(id, held, spent) WHERE c.id = v.id
+FROM unnest($8::text::bigint[], $9::text::bigint[], $10::text::bigint[]) AS v(id, balance, frozen)
+WHERE w.id = v.id
 """
 
 _ANSWERS = """
@@ -156,7 +162,7 @@ async def read(connection: Any, holds: Sequence[HoldRequest], ends: Sequence[Cap
         books.wallets[row[1]] = WalletState(*row[:6])
         books.xid, books.now = row[6], row[7]
     if ends:
-        for row in await connection.fetch(_HOLDS_BY_ID, [op.hold_id for op in ends]):
+        for row in await connection.fetch(_HOLDS_BY_ID, array_text([op.hold_id for op in ends])):
             books.holds[row[0]] = _hold_state(row)
     late = [state for state in books.holds.values() if state.state == "expired"]
     given = [(op.org_id, op.billing_ref_id) for op in holds if op.reference_given]
@@ -193,26 +199,11 @@ def _hold_state(row: Any) -> HoldState:
 
 async def write(connection: Any, books: Books, boot_id: UUID) -> None:
     """Write what the decisions changed; the caller commits."""
-    if books.settled:  # first: a reference that was released is free for a hold of the same batch
-        await _write_settled(connection, books)
+    await _change(connection, books)  # first: a reference that was released is free for a hold of the batch
     if books.opened:
         await _write_opened(connection, books, boot_id)
-    wallets = [wallet for wallet in books.wallets.values() if wallet.changed]
-    if wallets:
-        await connection.execute(
-            _WALLETS,
-            [wallet.id for wallet in wallets],
-            [wallet.balance for wallet in wallets],
-            [wallet.frozen for wallet in wallets],
-        )
-    counters = [counter for counter in books.counters.values() if counter.changed]
-    if counters:
-        await connection.execute(
-            _COUNTERS,
-            [counter.id for counter in counters],
-            [counter.held for counter in counters],
-            [counter.spent for counter in counters],
-        )
+    if books.captures:
+        await _write_captures(connection, books)
     answered = [capture for capture in books.captures if capture.answer is not None]
     if answered:
         answers = [capture.answer for capture in answered if capture.answer is not None]
@@ -256,15 +247,29 @@ async def _write_opened(connection: Any, books: Books, boot_id: UUID) -> None:
     )
 
 
-async def _write_settled(connection: Any, books: Books) -> None:
+async def _change(connection: Any, books: Books) -> None:
+    """Update holds that ended, budget counters and wallets, in one round trip."""
+    wallets = [wallet for wallet in books.wallets.values() if wallet.changed]
+    if not wallets:
+        return
+    counters = [counter for counter in books.counters.values() if counter.changed]
     channel_of = {capture.hold_id: capture.channel_id for capture in books.captures}
     await connection.execute(
-        _SETTLE,
-        [state.id for state in books.settled],
-        [state.state for state in books.settled],
-        [state.captured for state in books.settled],
-        [channel_of.get(state.id) for state in books.settled],
+        _CHANGE,
+        array_text([state.id for state in books.settled]),
+        array_text([state.state for state in books.settled]),
+        array_text([state.captured for state in books.settled]),
+        array_text([channel_of.get(state.id) for state in books.settled]),
+        array_text([counter.id for counter in counters]),
+        array_text([counter.held for counter in counters]),
+        array_text([counter.spent for counter in counters]),
+        array_text([wallet.id for wallet in wallets]),
+        array_text([wallet.balance for wallet in wallets]),
+        array_text([wallet.frozen for wallet in wallets]),
     )
+
+
+async def _write_captures(connection: Any, books: Books) -> None:
     await _MOVE.run(
         connection,
         [
@@ -287,7 +292,6 @@ async def _write_settled(connection: Any, books: Books) -> None:
 
 
 def _usage_row(state: HoldState, capture: Capture) -> tuple[Any, ...]:
-    counts = capture.usage.counts()
     return (
         state.id,
         state.org_id,
@@ -295,17 +299,19 @@ def _usage_row(state: HoldState, capture: Capture) -> tuple[Any, ...]:
         state.model,
         capture.channel_id,
         state.price_id,
-        *(counts.get(name, 0) for name in NAMED_CLASSES),
-        other_classes(counts),
+        *named_counts(capture.usage),
+        other_classes(capture.usage),
         capture.cost_nano,
         capture.source,
     )
 
 
-def other_classes(counts: dict[str, int]) -> str | None:
+def other_classes(usage: Usage) -> str | None:
     """Return the token classes without a column of their own, as JSON; None if there are none."""
-    other = {name: count for name, count in counts.items() if name not in NAMED_CLASSES}
-    return json.dumps(other) if other else None
+    counts = _other_counts(usage)
+    if not any(counts):
+        return None
+    return json.dumps({name: count for name, count in zip(_OTHER_CLASSES, counts, strict=True) if count})
 
 
 async def write_progress(connection: Any, steps: Sequence[Progress]) -> None:

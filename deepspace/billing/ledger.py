@@ -1,22 +1,23 @@
 """The port of the ledger: what a call asks of it and what it answers.
 
 writer.py is the PostgreSQL side for gateways (batched), single.py the statements for one operation at a time.
+What is made for every call is a msgspec struct that the garbage collector need not know: it holds no cycle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from uuid import UUID
+
+import msgspec
 
 from deepspace.billing.rates import Usage
 
 UsageSource = Literal["reported", "estimated", "checkpoint"]
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRequest:
+class HoldRequest(msgspec.Struct, frozen=True, gc=False):
     """Money to set aside for one call. `ttl_s` is counted by the database's clock.
 
     With `at_least_nano` a caller agrees to less than `amount_nano` when that is all there is: Clamped then
@@ -45,8 +46,7 @@ class HoldRequest:
     budget_ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
     """What a call with a reference of the client's was answered, to be answered again."""
 
     status: int
@@ -54,15 +54,13 @@ class StoredAnswer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Clamped:
+class Clamped(msgspec.Struct, frozen=True, gc=False):
     """Less was set aside than asked for, as the caller had agreed to."""
 
     amount_nano: int
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True, gc=False):
     """The call was made before and is settled: answer again, charge nothing. `answer` is None if not kept."""
 
     hold_id: UUID
@@ -70,8 +68,7 @@ class Replay:
     answer: StoredAnswer | None
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(msgspec.Struct, frozen=True, gc=False):
     """A call that delivered something: what it used and costs."""
 
     org_id: UUID
@@ -84,8 +81,7 @@ class Capture:
     answer: StoredAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, gc=False):
     """A call that delivered nothing: its hold goes back whole.
 
     `expired` marks one that the sweeper gives back because its owner is gone: evidence may still come late.
@@ -97,8 +93,7 @@ class Release:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, gc=False):
     """How far a stream has come: what a sweeper charges if this process dies."""
 
     hold_id: UUID
@@ -107,8 +102,7 @@ class Progress:
     upstream_request_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(msgspec.Struct, frozen=True, gc=False):
     """What was taken. `absorbed_nano` is what the hold and the wallet could not cover: a bound was wrong."""
 
     captured_nano: int

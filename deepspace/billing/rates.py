@@ -34,7 +34,7 @@ _input_counts = attrgetter(*INPUT_CLASSES)
 _output_counts = attrgetter(*OUTPUT_CLASSES)
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one call by class. Classes are disjoint: `input` is what was not cached, `output` not
     reasoning."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from deepspace.billing.batch_sql import NAMED_CLASSES, other_classes
+from deepspace.billing.batch_sql import named_counts, other_classes
 from deepspace.billing.ledger import Capture, Captured, HoldRequest
 from deepspace.kit.ids import uuid7
 
@@ -80,7 +80,6 @@ async def capture(connection: Any, request: Capture) -> tuple[Captured, str] | N
     case does not apply and nothing was done."""
     if request.answer is not None:
         return None
-    counts = request.usage.counts()
     row = await connection.fetchrow(
         _CAPTURE,
         request.hold_id,
@@ -88,8 +87,8 @@ async def capture(connection: Any, request: Capture) -> tuple[Captured, str] | N
         uuid7(),
         uuid7(),
         request.channel_id,
-        *(counts.get(name, 0) for name in NAMED_CLASSES),
-        other_classes(counts),
+        *named_counts(request.usage),
+        other_classes(request.usage),
         request.source,
         request.org_id,
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from deepspace.billing.ledger import Capture, HoldRequest, Progress, Release
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, gc=False):
     """Journal rows without money."""
 
     journal: Sequence[Any]
@@ -22,8 +22,7 @@ class Note:
 Operation = HoldRequest | Capture | Release | Note
 
 
-@dataclass(slots=True, eq=False)
-class Waiting:
+class Waiting(msgspec.Struct, eq=False):
     """An operation and who waits for it. A settlement on the spool has nobody waiting any more."""
 
     op: Operation

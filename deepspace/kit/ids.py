@@ -5,19 +5,28 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
+from typing import Any, cast
 from uuid import UUID
+
+from asyncpg.pgproto import pgproto
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
+fast_uuid: Callable[[bytes | str], UUID] = cast("Any", pgproto).UUID
+"""Makes a UUID of 16 bytes or of text. What it makes is a subclass of UUID in C, from the PostgreSQL driver:
+equal to any other, and hashed, compared and written without a line of Python. The hot path asks each id for
+its hash dozens of times."""
+
+
 def uuid7() -> UUID:
     """Return a new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits (RFC 9562, section 5.7)."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=value)
+    random = bytearray(os.urandom(10))
+    random[0] = random[0] & 0x0F | 0x70
+    random[2] = random[2] & 0x3F | 0x80
+    return fast_uuid((time.time_ns() // 1_000_000).to_bytes(6, "big") + random)
 
 
 def new_trace_id() -> str:

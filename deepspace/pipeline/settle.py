@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from deepspace.billing.ledger import Capture, Ledger, Release
 from deepspace.kit.log import get_logger

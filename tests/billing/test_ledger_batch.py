@@ -6,12 +6,13 @@ Pure: a dictionary stands in for the database, so thousands of histories fit int
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deepspace.billing import batch
 from deepspace.billing.batch import Books, CounterState, HoldState, WalletState

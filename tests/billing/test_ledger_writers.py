@@ -9,13 +9,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from deepspace.audit.repository import AuditJournal
 from deepspace.billing import spooling

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from deepspace.audit.entry import AuditEntry
 from deepspace.audit.repository import AuditJournal
