@@ -33,8 +33,10 @@ from deepspace.gateway.errors import problem
 from deepspace.gateway.metrics import CONTENT_TYPE, Metrics
 from deepspace.gateway.openai.addresses import other_addresses
 from deepspace.gateway.openai.chat import OpenAIDialect
+from deepspace.gateway.openai.completions import CompletionDialect
 from deepspace.gateway.openai.errors import error_body
 from deepspace.gateway.openai.models import Models
+from deepspace.gateway.responses.create import ResponsesDialect
 from deepspace.gateway.static import StaticFiles
 from deepspace.kit.client_address import TrustedProxies, networks_of
 from deepspace.kit.collector import relax_collector
@@ -82,6 +84,24 @@ class Gateway:
             "/v1/messages/count_tokens": {
                 "POST": CountTokens(
                     platform.chat, platform.authenticator, platform.client, platform.clock, self._body_limit
+                )
+            },
+            "/v1/completions": {
+                "POST": ChatEndpoint(
+                    CompletionDialect(),
+                    platform.chat,
+                    platform.authenticator,
+                    platform.clock,
+                    self._body_limit,
+                )
+            },
+            "/v1/responses": {
+                "POST": ChatEndpoint(
+                    ResponsesDialect(),
+                    platform.chat,
+                    platform.authenticator,
+                    platform.clock,
+                    self._body_limit,
                 )
             },
             "/v1/models": {"GET": models},

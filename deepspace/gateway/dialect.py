@@ -22,6 +22,13 @@ class InvalidRequest(PlatformError):
     code = "invalid_request"
 
 
+class UnsupportedFeature(PlatformError):
+    """The endpoint does not offer what the request asks for."""
+
+    status = 400
+    code = "unsupported_feature"
+
+
 class Dialect(Protocol):
     """The client's side of a chat call."""
 

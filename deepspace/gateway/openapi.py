@@ -63,6 +63,9 @@ _CHAT_EXAMPLE = {
     "stream": False,
 }
 
+_COMPLETION_EXAMPLE = {"model": "smollm2-135m-instruct", "prompt": "Say hello.", "max_tokens": 16}
+_RESPONSE_EXAMPLE = {"model": "smollm2-135m-instruct", "input": "Say hello.", "stream": False}
+
 _PUBLIC = {
     "/api/auth/login",
     "/api/auth/login/second-factor",
@@ -106,28 +109,18 @@ def _v1_paths() -> dict[str, Any]:
     }
     anything = {"schema": {"type": "object", "additionalProperties": True}}
     return {
-        "/v1/chat/completions": {
-            "post": {
-                "tags": ["AI surface"],
-                "summary": "Chat completion (OpenAI dialect), JSON or SSE",
-                "description": "`usage.cost` is a decimal string in the platform's currency.",
-                "operationId": "create_chat_completion",
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {**anything, "example": _CHAT_EXAMPLE}},
-                },
-                "responses": {
-                    "200": {
-                        "description": "The answer, with `usage.cost`.",
-                        "content": {
-                            "application/json": anything,
-                            "text/event-stream": {"schema": {"type": "string"}},
-                        },
-                    },
-                    **errors,
-                },
-            }
-        },
+        "/v1/chat/completions": _answering(
+            "create_chat_completion", "Chat completion (OpenAI dialect)", _CHAT_EXAMPLE, errors
+        ),
+        "/v1/completions": _answering(
+            "create_completion", "Completion (OpenAI dialect, legacy)", _COMPLETION_EXAMPLE, errors
+        ),
+        "/v1/responses": _answering(
+            "create_response",
+            "Response (OpenAI's Responses API); keeps nothing",
+            _RESPONSE_EXAMPLE,
+            errors,
+        ),
         "/v1/messages": {"post": _messages_operation(counts=False)},
         "/v1/messages/count_tokens": {"post": _messages_operation(counts=True)},
         "/v1/models": {
@@ -141,6 +134,30 @@ def _v1_paths() -> dict[str, Any]:
                 },
             }
         },
+    }
+
+
+def _answering(
+    operation_id: str, summary: str, example: dict[str, Any], errors: dict[str, Any]
+) -> dict[str, Any]:
+    """Return an address that takes a call and answers whole or as a stream."""
+    anything = {"schema": {"type": "object", "additionalProperties": True}}
+    answer = {"application/json": anything, "text/event-stream": {"schema": {"type": "string"}}}
+    return {
+        "post": {
+            "tags": ["AI surface"],
+            "summary": f"{summary}, JSON or SSE",
+            "description": "`usage.cost` is a decimal string in the platform's currency.",
+            "operationId": operation_id,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {**anything, "example": example}},
+            },
+            "responses": {
+                "200": {"description": "The answer, with `usage.cost`.", "content": answer},
+                **errors,
+            },
+        }
     }
 
 

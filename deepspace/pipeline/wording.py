@@ -69,7 +69,7 @@ class StreamReader:
         self._x = x
         self._native: NativeStream | None = None
         self._chunks: ChunksOfEvents | None = None
-        self._translated = x.call.dialect != INNER and route.dialect == INNER
+        self._translated = x.call.dialect != INNER
         if route.dialect != INNER and route.dialect == x.call.dialect:
             self._native = NativeStream()
             x.is_native, x.held = True, self._native.held

@@ -32,7 +32,7 @@ class OpenAIEncoder:
     def whole(self, x: Exchange) -> bytes:
         """Return the provider's JSON answer with the cost in its usage."""
         fields = _fields_decoder.decode(x.answer or b"{}")
-        fields["usage"] = msgspec.Raw(msgspec.json.encode(_usage(x, fields.get("usage"))))
+        fields["usage"] = msgspec.Raw(msgspec.json.encode(usage_object(x, fields.get("usage"))))
         return msgspec.json.encode(fields)
 
     def tail(self, x: Exchange, error: PlatformError | None) -> bytes:
@@ -51,11 +51,11 @@ def _usage_event(x: Exchange) -> bytes:
     """Return the usage chunk: the provider's with our cost in it, or one made from the last chunk."""
     fields: dict[str, Any] = _fields_decoder.decode(x.usage_event or x.last_event or b"{}")
     fields["choices"] = []
-    fields["usage"] = _usage(x, fields.get("usage"))
+    fields["usage"] = usage_object(x, fields.get("usage"))
     return msgspec.json.encode(fields)
 
 
-def _usage(x: Exchange, reported: msgspec.Raw | None) -> dict[str, Any]:
+def usage_object(x: Exchange, reported: msgspec.Raw | None) -> dict[str, Any]:
     """Return the usage object of an answer: what the provider reported, or what was counted, with the
     cost."""
     usage: dict[str, Any] = {}

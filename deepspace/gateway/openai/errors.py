@@ -21,14 +21,15 @@ _TYPES = {
 
 def error_body(error: PlatformError, trace_id: str) -> bytes:
     """Return `{"error": {...}}` as JSON."""
-    return msgspec.json.encode(
-        {
-            "error": {
-                "message": error.message,
-                "type": _TYPES.get(error.status, "api_error"),
-                "code": error.code,
-                "param": error.param,
-                "trace_id": trace_id,
-            }
-        }
-    )
+    return msgspec.json.encode({"error": error_fields(error, trace_id)})
+
+
+def error_fields(error: PlatformError, trace_id: str) -> dict[str, str | None]:
+    """Return what stands in an error object."""
+    return {
+        "message": error.message,
+        "type": _TYPES.get(error.status, "api_error"),
+        "code": error.code,
+        "param": error.param,
+        "trace_id": trace_id,
+    }

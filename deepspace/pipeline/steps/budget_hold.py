@@ -33,6 +33,8 @@ _MEDIA_MARKS: Mapping[Dialect, tuple[bytes, ...]] = MappingProxyType(
     {
         "openai": (b'"image_url"', b'"input_audio"', b'"file"'),
         "anthropic": (b'"image"', b'"document"', b'"container_upload"', b'"web_search_', b'"web_fetch_'),
+        "responses": (b'"input_image"', b'"input_file"', b'"input_audio"'),
+        "completions": (),
     }
 )
 
@@ -71,10 +73,10 @@ def _bounds(x: Exchange, price: Price) -> tuple[int, int]:
     return bound, max_output
 
 
-
-    name = "budget_hold"
 class BudgetHold:
     """Prices the worst case and holds it."""
+
+    name = "budget_hold"
 
     def __init__(self, prices: PriceBook, budgets: BudgetBook, ledger: Ledger, hold_ttl_s: float) -> None:
         """Hold on this ledger, at these prices. The ledger renews a hold while its call is under way."""
