@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from deepspace.accounts.key_service import KeyWish
 from deepspace.billing.moves import Authority
 from deepspace.kit.money import micro_per_million, nano
-from deepspace.upstream import local_model
+from deepspace.upstream import local_embeddings, local_model
 from deepspace.upstream.service import ServedModel
 from deepspace.wiring import Platform
 
@@ -18,6 +19,8 @@ ADMIN_EMAIL = "admin@deepspace.local"
 STARTING_BALANCE = "10"
 LOCAL_PRICE = {"input": "0.05", "output": "0.2"}
 """A demonstration price: the model costs nothing but this machine's electricity, but the books shall move."""
+
+EMBEDDINGS_PRICE = {"input": "0.02"}
 
 FILE = "first-run.json"
 
@@ -61,13 +64,28 @@ async def register_local_model(platform: Platform, port: int) -> None:
     model = ServedModel(
         local_model.MODEL, local_model.MODEL, local_model.CONTEXT_LENGTH, local_model.MAX_OUTPUT_TOKENS
     )
+    await _register(platform, "local", port, model, LOCAL_PRICE)
+
+
+async def register_local_embeddings(platform: Platform, port: int) -> None:
+    """Do the same for the channel `local-embeddings`."""
+    name = local_embeddings.MODEL
+    model = ServedModel(name, name, local_embeddings.CONTEXT_LENGTH)
+    await _register(platform, "local-embeddings", port, model, EMBEDDINGS_PRICE)
+
+
+async def _register(
+    platform: Platform, channel: str, port: int, model: ServedModel, price: Mapping[str, str]
+) -> None:
     async with platform.database.platform() as tx:
-        await platform.channels.ensure_local(tx, base_url=f"http://127.0.0.1:{port}/v1", model=model)
-        if not await platform.billing.prices(tx, local_model.MODEL, 1):
+        await platform.channels.ensure_local(
+            tx, name=channel, base_url=f"http://127.0.0.1:{port}/v1", model=model
+        )
+        if not await platform.billing.prices(tx, model.model, 1):
             await platform.billing.publish_price(
                 tx,
-                model=local_model.MODEL,
-                rates={name: micro_per_million(rate) for name, rate in LOCAL_PRICE.items()},
+                model=model.model,
+                rates={name: micro_per_million(rate) for name, rate in price.items()},
                 per_call_nano=0,
                 tiers=(),
                 effective_at=None,

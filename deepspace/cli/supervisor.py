@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from deepspace.kit.embedded_postgres import EmbeddedPostgres
 from deepspace.kit.log import get_logger
 from deepspace.migrations import migrate
 from deepspace.settings import Settings
-from deepspace.upstream import local_model
+from deepspace.upstream import local_embeddings, local_model
 from deepspace.wiring import wire
 
 log = get_logger(__name__)
@@ -162,19 +162,24 @@ async def _start(
     host, port = listener.getsockname()[:2]
     url = f"http://{_reachable_host(host)}:{port}"
     model_port = _free_port() if local_model.is_installed() else None
+    embeddings_port = _free_port() if local_embeddings.is_installed() else None
     platform = wire(settings)
     try:
         made = await first_run.seed(platform, settings.data_dir, url)
         if model_port is not None:
             await first_run.register_local_model(platform, model_port)
+        if embeddings_port is not None:
+            await first_run.register_local_embeddings(platform, embeddings_port)
     finally:
         await platform.close()
     if model_port is not None:
-        running.start(_local_model(model_port))
+        running.start(_local("local-model", local_model.__name__, model_port))
+    if embeddings_port is not None:
+        running.start(_local("local-embeddings", local_embeddings.__name__, embeddings_port))
     for number in range(workers):
         running.start(_gateway(settings, listener, number))
     running.start(_worker(settings))
-    await _wait_ready(url, model_port, stop)
+    await _wait_ready(url, [port for port in (model_port, embeddings_port) if port is not None], stop)
     _print_banner(url, settings.data_dir, made, local=model_port is not None)
 
 
@@ -238,21 +243,20 @@ def _gateway(settings: Settings, listener: socket.socket, number: int) -> Child:
     )
 
 
-def _local_model(port: int) -> Child:
+def _local(name: str, module: str, port: int) -> Child:
+    """Return the process of a local model, which listens on a port of the loopback."""
     return Child(
-        "local-model",
-        lambda: [sys.executable, "-m", "deepspace.upstream.local_model", str(port)],
+        name,
+        lambda: [sys.executable, "-m", module, str(port)],
         stop_signal=signal.SIGKILL,
         grace_s=2,
     )
 
 
-async def _wait_ready(url: str, model_port: int | None, stop: asyncio.Event) -> None:
-    """Return when the gateway and the local model answer; a model that is slow to load does not hold up the
+async def _wait_ready(url: str, model_ports: Sequence[int], stop: asyncio.Event) -> None:
+    """Return when the gateway and the local models answer; a model that is slow to load does not hold up the
     rest."""
-    wanted = [f"{url}/ready"]
-    if model_port is not None:
-        wanted.append(f"http://127.0.0.1:{model_port}/health")
+    wanted = [f"{url}/ready", *[f"http://127.0.0.1:{port}/health" for port in model_ports]]
     deadline = asyncio.get_running_loop().time() + _READY_S
     for address in wanted:
         while not stop.is_set() and not await asyncio.to_thread(_answers, address):
@@ -283,6 +287,8 @@ def _print_banner(url: str, data_dir: Path, made: dict[str, str] | None, *, loca
         show(f"  The first start's credentials are in {data_dir / first_run.FILE}.")
     if local:
         show(f"  Model {local_model.MODEL}: small, runs on this machine, made for trying things out.")
+        if local_embeddings.is_installed():
+            show(f"  Model {local_embeddings.MODEL}: embeddings, small too.")
     else:
         show("  No local model: the extra `local` is not installed. Add a channel as an operator.")
     if sys.stderr.isatty():

@@ -80,14 +80,14 @@ class ChannelService:
         )
         return channel_id
 
-    async def ensure_local(self, tx: Transaction, *, base_url: str, model: ServedModel) -> None:
-        """Create the channel `local`, or point it at where the local model listens now."""
+    async def ensure_local(self, tx: Transaction, *, name: str, base_url: str, model: ServedModel) -> None:
+        """Create the channel of a local model, or point it at where the model listens now."""
         repository = ChannelRepository(tx)
-        row = await repository.by_name("local")
+        row = await repository.by_name(name)
         if row is None:
             await self.create(
                 tx,
-                name="local",
+                name=name,
                 kind="local",
                 base_url=base_url,
                 api_key=None,

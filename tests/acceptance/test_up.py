@@ -18,7 +18,7 @@ import httpx2
 import openai
 import pytest
 
-from deepspace.upstream import local_model
+from deepspace.upstream import local_embeddings, local_model
 from tests.support.live import as_
 from tests.support.up import Up, deepspace, free_port, gone, wait
 
@@ -142,6 +142,37 @@ def test_the_local_model_streams_and_the_trace_tells_the_story(up: Up, sdk: open
     assert story["attempts"][0]["channel_name"] == "local"
     assert [entry["type"] for entry in story["transactions"]] == ["hold", "capture"]
     assert story["cost"] == chunks[-1].usage.cost
+
+
+@pytest.mark.skipif(
+    not local_embeddings.is_installed(), reason="the embedding model is not for this platform"
+)
+def test_the_local_embeddings_know_a_translation_from_a_stranger(up: Up, sdk: openai.OpenAI) -> None:
+    texts = [
+        "The cat sleeps on the sofa.",
+        "猫在沙发上睡觉。",
+        "The central bank raised rates.",
+        "央行提高了利率。",
+    ]
+    before = up.balance()
+    answer = sdk.embeddings.create(model=local_embeddings.MODEL, input=texts)
+    vectors = [item.embedding for item in answer.data]
+    assert [len(vector) for vector in vectors] == [384] * 4
+    cat, katze, bank, central = vectors  # English and Chinese of the one and of the other
+    pairs = [cosine(cat, katze), cosine(bank, central)]
+    strangers = [cosine(one, other) for one in (cat, katze) for other in (bank, central)]
+    assert min(pairs) > max(strangers)
+    assert [cosine(vector, vector) for vector in vectors] == [pytest.approx(1, abs=1e-5)] * 4
+    cost = answer.usage.prompt_tokens * Decimal("0.02e-6")
+    assert answer.usage.prompt_tokens > 20
+    assert (
+        Decimal(answer.usage.cost) == cost.quantize(Decimal("1e-9"), "ROUND_CEILING") == before - up.balance()
+    )
+
+
+def cosine(one: list[float], other: list[float]) -> float:
+    """Return the cosine of two vectors of length one."""
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def test_the_doctor_finds_everything_in_order_while_it_runs(up: Up) -> None:

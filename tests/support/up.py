@@ -87,7 +87,7 @@ class Up:
         found: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.process.pid).children():
             command = " ".join(child.cmdline())
-            for name in ("gateway --fd", "local_model", "bin/postgres"):
+            for name in ("gateway --fd", "local_model", "local_embeddings", "bin/postgres"):
                 if name in command:
                     found[name] = child
         return found
