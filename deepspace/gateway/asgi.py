@@ -15,6 +15,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 
+_FIRST = "deepspace.first_headers"
+"""Where a request keeps the first value of each of its headers: a call asks for seven."""
+
+
 class ClientDisconnected(Exception):
     """The client closed the connection before the request was complete."""
 
@@ -25,10 +29,11 @@ class AnswerBroken(ClientDisconnected):
 
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the first header of a lower-case name."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return value.decode("latin-1")
-    return None
+    first: dict[bytes, bytes] | None = scope.get(_FIRST)
+    if first is None:
+        first = scope[_FIRST] = dict(reversed(scope["headers"]))
+    value = first.get(name)
+    return value.decode("latin-1") if value is not None else None
 
 
 def header_list(scope: Scope, name: bytes) -> str | None:

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from sqlalchemy import MetaData, Row, event, text
 from sqlalchemy.exc import DataError, DisconnectionError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.orm import DeclarativeBase
 
 from deepspace.kit.errors import Conflict, DatabaseUnavailable, ValidationFailed
+from deepspace.kit.ids import fast_uuid
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -59,12 +62,24 @@ class Table(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
+class _UuidLoader(Loader):
+    """UUIDs of the rows as fast ones (kit/ids.py): they are keys of the caches that every call asks."""
+
+    def load(self, data: Buffer) -> UUID:
+        """Read a UUID from its text."""
+        return fast_uuid(bytes(data).decode())
+
+
 def sqlalchemy_url(url: str) -> str:
     """Return `url` (postgresql://…) with the driver this project uses."""
     scheme, separator, rest = url.partition("://")
     if scheme not in {"postgresql", "postgres"}:
         raise ValueError("the database URL must begin with postgresql://")
     return f"postgresql+psycopg{separator}{rest}"
+
+
+def _read_uuids_fast(connection: Any, _record: Any) -> None:
+    connection.driver_connection.adapters.register_loader("uuid", _UuidLoader)
 
 
 def _try_idle_connections(engine: AsyncEngine) -> None:
@@ -104,6 +119,7 @@ class Database:
             connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
         )
         _try_idle_connections(self._engine)
+        event.listen(self._engine.sync_engine, "connect", _read_uuids_fast)
 
     @asynccontextmanager
     async def tenant(self, org_id: UUID) -> AsyncGenerator[Transaction]:

@@ -53,6 +53,7 @@ def _plain(value: int, digits: int) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
+@lru_cache(maxsize=4096)
 def decimal_from_nano(amount_nano: int) -> str:
     """Write nano-units as a decimal string without superfluous zeros: `0.00000375`."""
     return _plain(amount_nano, 9)

@@ -1,8 +1,8 @@
 """Runs a call through the steps, to its end, whatever the client does.
 
 The run is a task of its own, detached from the client's connection: BEFORE (a step refuses by raising;
-nothing was sent), CALL (frames flow), AFTER (always, shielded), then one durable commit; only then is the
-client told that the answer is complete.
+nothing was sent), CALL (frames flow), AFTER (always, and never cancelled), then one durable commit; only then
+is the client told that the answer is complete.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from deepspace.kit.errors import DatabaseUnavailable, PlatformError
 from deepspace.kit.log import get_logger, trace_id_var
@@ -52,7 +53,7 @@ class Pipeline:
         self._abandon = abandon
         self._release = release
         self._running: set[asyncio.Task[None]] = set()
-        self._finishing: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[Any] | None] = set()
 
     def start(self, x: Exchange) -> Delivery:
         """Start a call and return where its frames will appear."""
@@ -83,12 +84,10 @@ class Pipeline:
         delivered."""
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=timeout_s)
-            for task in late:
+            for task in late - self._finishing:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=SETTLE_S)
-        if self._finishing:
-            await asyncio.wait(self._finishing, timeout=SETTLE_S)
 
     async def _run(self, x: Exchange, delivery: Delivery) -> None:
         trace_id_var.set(x.trace_id)
@@ -114,10 +113,7 @@ class Pipeline:
             x.error = PlatformError()
         finally:
             patience.cancel()
-            finishing = asyncio.ensure_future(self._finish(x, delivery))
-            self._finishing.add(finishing)
-            finishing.add_done_callback(self._finishing.discard)
-            await asyncio.shield(finishing)
+            await self._finish(x, delivery)
 
     async def _before(self, x: Exchange) -> None:
         for step in self.before:
@@ -134,6 +130,9 @@ class Pipeline:
                 raise
 
     async def _finish(self, x: Exchange, delivery: Delivery) -> None:
+        """Bring a call to its books. Nothing cancels it from here on: see `drain` and `_refuse_late`."""
+        task = asyncio.current_task()
+        self._finishing.add(task)
         try:
             for step in self.after:
                 await step(x)
@@ -149,6 +148,7 @@ class Pipeline:
         finally:
             await self._release(x)  # before the client is told: its next call finds the permit free
             delivery.close(x.error)
+            self._finishing.discard(task)
 
 
 def _refuse_late(x: Exchange, delivery: Delivery, task: asyncio.Task[None] | None) -> None:

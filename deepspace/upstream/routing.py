@@ -134,8 +134,8 @@ class Router:
             for route in routes
             if now >= self.state(route).asked_to_wait_until and not self._is_full(route)
         ]
-        if not free:
-            return None
+        if len(free) < 2:
+            return free[0] if free else None
         fresh = [route for route in free if route not in tried] or free
         fit = [route for route in fresh if not self.state(route).is_shut(now)] or fresh
         best = max(route.priority for route in fit)
@@ -163,7 +163,11 @@ class Router:
 
     def state(self, route: Route) -> RouteState:
         """Return what is known of a route."""
-        return self._states.setdefault((route.channel_id, route.model), RouteState())
+        key = (route.channel_id, route.model)
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = RouteState()
+        return state
 
     def health(self, channel_id: UUID) -> dict[str, dict[str, object]]:
         """Return state, tries under way and error rate by model of a channel, as this process knows them."""

@@ -18,8 +18,10 @@ from deepspace.kit.failpoints import reach
 from deepspace.kit.sse import SseScanner
 from deepspace.pipeline.exchange import Attempt, Exchange, Fallback
 from deepspace.pipeline.fallbacks import next_after
+from deepspace.pipeline.guarded import GuardedReader, guard_whole
 from deepspace.pipeline.wording import StreamReader, read_whole, request_for
 from deepspace.pipeline.wording_of_operations import begin_answer, operation_request, read_operation, relay
+from deepspace.policy.errors import GuardrailBlocked
 from deepspace.upstream.anthropic.words import Untranslatable
 from deepspace.upstream.catalogue import Route
 from deepspace.upstream.client import Response, UpstreamClient
@@ -95,6 +97,9 @@ class UpstreamCall:
                 ticket.failed()
                 raise
             attempt.error = "stopped: the client left"
+        except GuardrailBlocked:
+            ticket.answered()  # the provider did nothing wrong
+            raise
         except PlatformError as error:
             attempt.error = error.message
             ticket.failed()
@@ -137,7 +142,7 @@ class UpstreamCall:
                 if not self._router.is_open(routes) and any(
                     fallback.if_unavailable and self._router.is_open(fallback.routes) for fallback in waiting
                 ):
-                    raise ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
+                    raise self._busy(routes)
                 return await self._ask(x, routes)
             except PlatformError as error:
                 fallback = next_after(waiting, error)
@@ -167,7 +172,7 @@ class UpstreamCall:
 
     async def _ask(self, x: Exchange, routes: Sequence[Route]) -> tuple[Response, Attempt, Ticket]:
         """Return the first answer with status 200, trying routes as the router chooses."""
-        last: PlatformError = ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
+        last: PlatformError | None = None
         tried: list[Route] = []
         for number in range(MAX_TRIES):
             route = self._router.choose(routes, tried)
@@ -205,7 +210,10 @@ class UpstreamCall:
             _finish(x, attempt)
             if not retry or x.presence.gone.is_set():
                 break
-        raise last
+        raise last or self._busy(routes)
+
+    def _busy(self, routes: Sequence[Route]) -> ChannelsBusy:
+        return ChannelsBusy(headers={"retry-after": str(self._router.wait_s(routes))})
 
     async def _post(self, x: Exchange, route: Route) -> Response:
         reach("call.before_send")
@@ -267,7 +275,8 @@ async def _refusal(response: Response) -> PlatformError:
 async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIterator[bytes]:
     if "event-stream" not in response.headers.get("content-type", ""):
         raise UpstreamError("The provider did not answer with an event stream.")
-    scanner, reader = SseScanner(), StreamReader(x, attempt.route)
+    scanner = SseScanner()
+    reader = (GuardedReader if x.output_guards else StreamReader)(x, attempt.route)
     done = finished = False
     async for chunk in response.chunks():
         _received(x, attempt, chunk)
@@ -291,6 +300,11 @@ async def _stream(x: Exchange, response: Response, attempt: Attempt) -> AsyncIte
         finished |= reader.take(rest, frames)
         for frame in frames:
             yield frame.rstrip(b"\r\n") + b"\n\n"
+    if x.output_guards:
+        frames = []
+        reader.end(frames)
+        if frames:
+            yield b"".join(frames)
     if not (done or finished or rest is not None):
         raise UpstreamError("The provider's stream broke off before its end.")
 
@@ -306,6 +320,8 @@ async def _whole(x: Exchange, response: Response, attempt: Attempt) -> None:
         read_operation(x.call.operation, x, b"".join(parts))
     else:
         read_whole(x, attempt.route, b"".join(parts))
+        if x.output_guards:
+            guard_whole(x)
 
 
 async def _noted(x: Exchange, response: Response, attempt: Attempt) -> AsyncIterator[bytes]:
@@ -316,13 +332,13 @@ async def _noted(x: Exchange, response: Response, attempt: Attempt) -> AsyncIter
 
 def _received(x: Exchange, attempt: Attempt, chunk: bytes) -> None:
     if attempt.first_byte_ms is None:
-        attempt.first_byte_ms = round((x.clock.monotonic_ns() - attempt.started_ns) / 1e6, 3)
+        attempt.first_byte_ms = (x.clock.monotonic_ns() - attempt.started_ns) // 1000 / 1000
     attempt.response_bytes += len(chunk)
 
 
 def _finish(x: Exchange, attempt: Attempt) -> None:
     elapsed = x.clock.monotonic_ns() - attempt.started_ns
-    attempt.duration_ms = round(elapsed / 1e6, 3)
+    attempt.duration_ms = elapsed // 1000 / 1000
     x.note(
         UpstreamCall.name,
         "upstream.failed" if attempt.error else "upstream.answered",
