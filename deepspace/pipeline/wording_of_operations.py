@@ -35,7 +35,8 @@ def operation_request(operation: Operation, x: Exchange, route: Route) -> tuple[
 def begin_answer(operation: Operation, x: Exchange, response: Response) -> None:
     """Note what kind of answer it is; UpstreamError if it can be none to this call."""
     stated = response.headers.get("content-type", "application/octet-stream")
-    if not _media_type(stated).startswith(operation.answer_types):
+    kind = _media_type(stated)
+    if "html" in kind or not kind.startswith(operation.answer_types):  # a page is some proxy's word
         raise UpstreamError("The provider's answer is not of a kind that belongs to this address.")
     x.content_type = stated
 
@@ -58,6 +59,11 @@ def read_operation(operation: Operation, x: Exchange, payload: bytes) -> None:
 async def relay(operation: Operation, x: Exchange, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield an answer as it comes. Events are looked through for usage: from the one that states it on they
     wait for the books."""
+    if is_json(x.content_type):  # in one piece all the same: not every provider streams
+        payload = b"".join([chunk async for chunk in chunks])
+        read_operation(operation, x, payload)
+        yield payload
+        return
     scanner = SseScanner() if _media_type(x.content_type or "").startswith(EVENTS) else None
     async for chunk in chunks:
         if scanner is None:

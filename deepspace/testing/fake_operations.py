@@ -6,12 +6,15 @@ a 200, `…-html` with a page. Tokens are words.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from email import message_from_bytes
+from email.message import Message
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -19,6 +22,8 @@ JSON = dict[str, Any]
 Answer = tuple[JSON, JSON | None]
 
 DIMENSIONS = 4
+PAUSE_S = 0.03
+"""Long enough for what was written to arrive on its own."""
 
 
 def embeddings(body: JSON) -> Answer:
@@ -37,6 +42,64 @@ def embeddings(body: JSON) -> Answer:
     return answer, {"prompt_tokens": tokens, "total_tokens": tokens}
 
 
+def rerank(body: JSON) -> Answer:
+    """Return the documents, the one with the most words of the query first."""
+    words = set(str(body["query"]).split())
+    texts = [item if isinstance(item, str) else str(item["text"]) for item in body["documents"]]
+    scores = [len(words & set(text.split())) / len(words) for text in texts]
+    order = sorted(range(len(texts)), key=lambda index: -scores[index])[: body.get("top_n") or len(texts)]
+    results: list[JSON] = [{"index": index, "relevance_score": scores[index]} for index in order]
+    if body.get("return_documents"):
+        results = [{**result, "document": {"text": texts[result["index"]]}} for result in results]
+    tokens = sum(len(words) + len(text.split()) for text in texts)
+    return {"model": body["model"], "results": results}, {"total_tokens": tokens}
+
+
+def moderations(body: JSON) -> Answer:
+    """Flag every text with the word "bad" in it; usage is never stated."""
+    given: Any = body["input"]
+    texts = [given] if isinstance(given, str) else given
+    results: list[JSON] = [
+        {
+            "flagged": "bad" in str(text),
+            "categories": {},
+            "category_scores": {},
+            "category_applied_input_types": {},
+        }
+        for text in texts
+    ]
+    return {"id": "modr-1", "model": body["model"], "results": results}, None
+
+
+def images(body: JSON) -> Answer:
+    """Return as many images as were asked for, of 100 tokens each."""
+    count, prompt = int(body.get("n") or 1), len(str(body["prompt"]).split())
+    pictures = len(body.get("files", ())) * 40
+    usage = {
+        "input_tokens": prompt + pictures,
+        "input_tokens_details": {"text_tokens": prompt, "image_tokens": pictures},
+        "output_tokens": 100 * count,
+        "total_tokens": prompt + pictures + 100 * count,
+    }
+    return {"created": 1_790_000_000, "data": [{"b64_json": "aW1hZ2U="}] * count}, usage
+
+
+def writing(body: JSON) -> Answer:
+    """Write down what a recording says: its bytes, as text."""
+    said = str(body["said"])
+    if str(body["model"]).endswith("-duration"):
+        return {"text": said}, {"type": "duration", "seconds": 8.2}
+    tokens = len(said.split())
+    usage = {
+        "type": "tokens",
+        "input_tokens": 10 * tokens,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": 10 * tokens},
+        "output_tokens": tokens,
+        "total_tokens": 11 * tokens,
+    }
+    return {"text": said}, usage
+
+
 def _vector(item: Any, size: int) -> list[float]:
     lengths = [len(word) for word in item.split()] if isinstance(item, str) else list(item)
     return [float(number) for number in (*lengths, *[0] * size)][:size]
@@ -48,6 +111,15 @@ def _tokens(item: Any) -> int:
 
 JSON_ADDRESSES: dict[str, Callable[[JSON], Answer]] = {
     "/v1/embeddings": embeddings,
+    "/v1/rerank": rerank,
+    "/v1/moderations": moderations,
+    "/v1/images/generations": images,
+}
+
+FORM_ADDRESSES: dict[str, Callable[[JSON], Answer]] = {
+    "/v1/images/edits": images,
+    "/v1/audio/transcriptions": writing,
+    "/v1/audio/translations": writing,
 }
 
 
@@ -74,18 +146,96 @@ class FakeOperations:
         """Serve the addresses."""
         for path in JSON_ADDRESSES:
             app.router.add_post(path, self._json)
+        for path in FORM_ADDRESSES:
+            app.router.add_post(path, self._form)
+        app.router.add_post("/v1/audio/speech", self._speech)
 
     async def _json(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         entry = Asked(request.path, _fields(request), raw, json.loads(raw))
-        return self._answer(request, entry, lambda: JSON_ADDRESSES[request.path](entry.body))
+        return await self._answer(request, entry, JSON_ADDRESSES[request.path])
 
-    def _answer(self, request: web.Request, entry: Asked, answer: Callable[[], Answer]) -> web.Response:
+    async def _form(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        body = _form_fields(raw, request.headers["content-type"])
+        entry = Asked(request.path, _fields(request), raw, body)
+        if body.get("response_format") in {"text", "srt", "vtt"}:
+            return await self._text(request, entry, str(body["said"]))
+        return await self._answer(request, entry, FORM_ADDRESSES[request.path])
+
+    async def _speech(self, request: web.Request) -> web.StreamResponse:
+        """Speak a text: its words, one by one, as bytes; `…-broken` cuts the connection behind the first."""
+        raw = await request.read()
+        entry = Asked(request.path, _fields(request), raw, json.loads(raw))
+        self.asked.append(entry)
+        model, words = str(entry.body["model"]), str(entry.body["input"]).split()
+        if model.endswith("-json"):
+            return web.json_response({"error": {"message": "no voice today"}})
+        events = entry.body.get("stream_format") == "sse"
+        response = web.StreamResponse(
+            headers={"content-type": "text/event-stream" if events else "audio/mpeg"}
+        )
+        await response.prepare(request)
+        for word in words:
+            delta = {"type": "speech.audio.delta", "audio": base64.b64encode(word.encode()).decode()}
+            entry.sent += (piece := _event(delta) if events else b"\xff\xf3" + word.encode())
+            await response.write(piece)
+            await asyncio.sleep(PAUSE_S)
+            if model.endswith("-broken") and request.transport is not None:
+                request.transport.abort()
+        if events:
+            usage = {"input_tokens": len(words), "output_tokens": 20 * len(words)}
+            entry.sent += (piece := _event({"type": "speech.audio.done", "usage": usage}))
+            await response.write(piece)
+        return response
+
+    async def _text(self, request: web.Request, entry: Asked, text: str) -> web.StreamResponse:
+        self.asked.append(entry)
+        entry.sent = text.encode()
+        return web.Response(text=text)
+
+    async def _answer(
+        self, request: web.Request, entry: Asked, answer: Callable[[JSON], Answer]
+    ) -> web.StreamResponse:
         self.asked.append(entry)
         if request.headers.get("authorization") != f"Bearer {self._api_key}":
             return web.json_response({"error": {"message": "bad credential"}}, status=401)
-        entry.sent, status, kind = _shown(str(entry.body.get("model")), answer)
+        if str(entry.body.get("stream")).lower() == "true" and request.path != "/v1/audio/translations":
+            return await _streamed(request, entry, *answer(entry.body))
+        entry.sent, status, kind = _shown(str(entry.body.get("model")), lambda: answer(entry.body))
         return web.Response(body=entry.sent, status=status, content_type=kind)
+
+
+def _form_fields(raw: bytes, content_type: str) -> JSON:
+    """Read a form with the standard library's parser, which is not the gateway's; the bytes of the last file
+    are `said`."""
+    parsed = message_from_bytes(f"content-type: {content_type}\r\n\r\n".encode() + raw)
+    body: JSON = {"files": []}
+    for part in cast("list[Message]", parsed.get_payload()):
+        name = str(part.get_param("name", header="content-disposition"))
+        content = cast("bytes", part.get_payload(decode=True))
+        if part.get_filename() is None:
+            body[name] = content.decode()
+        else:
+            body["files"].append((name, part.get_filename(), content))
+            body["said"] = content.decode(errors="replace")
+    return body
+
+
+def _event(data: JSON) -> bytes:
+    return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+async def _streamed(request: web.Request, entry: Asked, told: JSON, usage: JSON | None) -> web.StreamResponse:
+    """Answer in events: a part, then all of it with the usage."""
+    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    await response.prepare(request)
+    done = {"type": "it.completed", **told, "usage": usage}
+    for event in ({"type": "it.partial", "delta": "a part"}, done):
+        entry.sent += _event(event)
+        await response.write(_event(event))
+        await asyncio.sleep(PAUSE_S)
+    return response
 
 
 def _fields(request: web.Request) -> dict[str, str]:

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from deepspace.accounts.scopes import Surface
 from deepspace.gateway.asgi import App
 from deepspace.gateway.chat import ChatEndpoint
+from deepspace.gateway.openai.audio import parse_speech, parse_transcriptions, parse_translations
 from deepspace.gateway.openai.embeddings import parse_embeddings
+from deepspace.gateway.openai.images import parse_edits, parse_generations
+from deepspace.gateway.openai.moderations import parse_moderations
 from deepspace.gateway.openai.operations import OperationDialect, Parser
+from deepspace.gateway.openai.rerank import parse_rerank
 from deepspace.wiring import Platform
 
 _PARSERS: Mapping[str, tuple[Parser, Surface]] = {
     "/v1/embeddings": (parse_embeddings, "embeddings"),
+    "/v1/rerank": (parse_rerank, "rerank"),
+    "/v1/moderations": (parse_moderations, "moderations"),
+    "/v1/images/generations": (parse_generations, "images"),
+    "/v1/images/edits": (parse_edits, "images"),
+    "/v1/audio/speech": (parse_speech, "audio"),
+    "/v1/audio/transcriptions": (parse_transcriptions, "audio"),
+    "/v1/audio/translations": (parse_translations, "audio"),
 }
 
 

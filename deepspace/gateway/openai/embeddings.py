@@ -10,6 +10,7 @@ from deepspace.billing.rates import Usage
 from deepspace.gateway.asgi import Scope
 from deepspace.gateway.dialect import InvalidRequest, ModelName, read_fields
 from deepspace.gateway.openai.bounds import MEDIA_TOKENS, most_tokens
+from deepspace.gateway.openai.operations import call_of
 from deepspace.pipeline.exchange import ChatCall
 from deepspace.pipeline.operation import Operation
 from deepspace.upstream.wire import estimate_tokens
@@ -42,16 +43,7 @@ def parse_embeddings(body: bytes, scope: Scope) -> ChatCall:
         counted=Usage(input=sum([_estimate(item) for item in items])),
         answers_with=("data",),
     )
-    return ChatCall(
-        model=asked.model,
-        stream=False,
-        wants_usage=True,
-        max_tokens=0,
-        choices=1,
-        body=body,
-        fields=fields,
-        operation=operation,
-    )
+    return call_of(asked.model, body, operation, fields=fields)
 
 
 def _bound(item: Item) -> int:

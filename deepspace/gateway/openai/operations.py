@@ -14,10 +14,31 @@ from deepspace.kit.money import decimal_from_nano
 from deepspace.kit.sse import encode_event
 from deepspace.kit.web import bearer
 from deepspace.pipeline.exchange import ChatCall, Exchange
-from deepspace.pipeline.operation import EVENTS
+from deepspace.pipeline.operation import EVENTS, Operation
 from deepspace.pipeline.wording_of_operations import is_json
 
 Parser = Callable[[bytes, Scope], ChatCall]
+
+
+def call_of(
+    model: str,
+    body: bytes,
+    operation: Operation,
+    *,
+    fields: Mapping[str, Any] | None = None,
+    stream: bool = False,
+) -> ChatCall:
+    """Return the call that asks for an operation."""
+    return ChatCall(
+        model=model,
+        stream=stream,
+        wants_usage=True,
+        max_tokens=0,
+        choices=1,
+        body=body,
+        fields=fields or {},
+        operation=operation,
+    )
 
 
 class OperationDialect:
