@@ -148,6 +148,7 @@ class Pipeline:
         finally:
             await self._release(x)  # before the client is told: its next call finds the permit free
             delivery.close(x.error)
+            x.presence.forget()
             self._finishing.discard(task)
 
 
