@@ -6,6 +6,7 @@
     context_rag    (joins with knowledge bases)   retrieve and add context
     tool_skill     (joins with tools and skills)  offer tools
     workflow       (joins with workflows)         hand over to a workflow
+    guardrails     mask or refuse what the organisation does not let out (placed as a plug-in is)
     budget_hold    set aside the most the call can cost; refuse if it is not there
     upstream_call  speak to the model; frames flow to the client
     usage_capture  what was used, what it costs
@@ -33,6 +34,7 @@ from deepspace.pipeline.settle import Settle
 from deepspace.pipeline.steps.audit import AuditStep
 from deepspace.pipeline.steps.auth import Auth
 from deepspace.pipeline.steps.budget_hold import BudgetHold
+from deepspace.pipeline.steps.guardrails import guardrails
 from deepspace.pipeline.steps.policy import Policy
 from deepspace.pipeline.steps.rate_limit import RateLimit
 from deepspace.pipeline.steps.upstream_call import UpstreamCall
@@ -82,5 +84,5 @@ def chat_pipeline(
         settle=Settle(ledger),
         abandon=abandon,
         release=rate_limit.release,
-        plugins=plugins,
+        plugins=[guardrails(), *plugins],
     )

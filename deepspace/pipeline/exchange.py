@@ -20,6 +20,7 @@ from deepspace.kit.errors import PlatformError
 from deepspace.kit.sse import SseEvent
 from deepspace.pipeline.operation import Operation
 from deepspace.policy.admission import Ticket
+from deepspace.policy.guardrails.port import ActiveGuard
 from deepspace.upstream.catalogue import Dialect, Route
 
 
@@ -169,6 +170,10 @@ class Exchange:
     routes: tuple[Route, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
     """Models that may answer instead; budget_hold prices them, and leaves out what it cannot."""
+    guards: tuple[ActiveGuard, ...] = ()
+
+    # guardrails; they may also put a request with masks in the place of `call`
+    output_guards: tuple[ActiveGuard, ...] = ()
 
     # budget_hold; upstream_call writes price and max_output_tokens anew when it falls back
     price: Price | None = None

@@ -92,6 +92,9 @@ class StreamReader:
         frames += [one.raw for one in passed]
         return seen.finished
 
+    def end(self, frames: list[bytes]) -> None:
+        """The stream has ended: pass on what waits. Here nothing does."""
+
     def _take_chunk(self, event: SseEvent, frames: list[bytes]) -> bool:
         x, seen = self._x, read_answer(event.data)
         _note(x, seen)

@@ -114,7 +114,7 @@ async def add_policy(
 
 @router.post("/policies/dry-run", summary="Try an access rule on the last 24 hours")
 async def try_policy(
-    body: schemas.RuleBody,
+    body: schemas.AccessRuleBody,
     _: OnPolicies,
     dry_run: Annotated[DryRun, provided(DryRun)],
     book: PoliciesInForce,

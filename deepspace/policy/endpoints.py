@@ -95,7 +95,7 @@ async def add_policy(
     book: PoliciesInForce,
     db: Db,
 ) -> schemas.RuleView:
-    """Make a rule on models, addresses or times. In force within a second."""
+    """Make a rule on models, addresses or times, or switch a guardrail on. In force within a second."""
     async with db.tenant(access.org_id) as tx:
         row = await service.add(
             tx,
@@ -113,7 +113,7 @@ async def add_policy(
 
 @router.post("/policies/dry-run", summary="Try an access rule on the last 24 hours")
 async def try_policy(
-    body: schemas.RuleBody,
+    body: schemas.AccessRuleBody,
     access: Annotated[OrgAccess, Requires("policies:read")],
     dry_run: Annotated[DryRun, provided(DryRun)],
     book: PoliciesInForce,
@@ -164,7 +164,7 @@ def changer(access: OrgAccess, request: Request) -> Changer:
     return Changer(access.principal.user_id, client_ip(request))
 
 
-def candidate_of(body: schemas.RuleBody, *, by_platform: bool) -> Rule:
+def candidate_of(body: schemas.AccessRuleBody, *, by_platform: bool) -> Rule:
     """Return the rule a body describes, to be tried."""
     condition = condition_of(body.kind, schemas.condition_in(body))
     return Rule(uuid7(), by_platform, body.kind, body.effect, "dry_run", body.note, condition)

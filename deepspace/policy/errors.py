@@ -26,6 +26,13 @@ class PolicyRefused(PlatformError):
     code = "policy_refused"
 
 
+class GuardrailBlocked(PlatformError):
+    """A guardrail does not let this text pass."""
+
+    status = 400
+    code = "guardrail_blocked"
+
+
 class PolicyLocksOut(Conflict):
     """With this change your own address would be refused. Allow it first, or make the rule a dry run."""
 

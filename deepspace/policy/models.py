@@ -45,7 +45,7 @@ class PolicyRule(Table):
 
     __tablename__ = "policy_rules"
     __table_args__ = (
-        CheckConstraint("kind IN ('model', 'ip', 'time')", name="kind"),
+        CheckConstraint("kind IN ('model', 'ip', 'time', 'guardrail')", name="kind"),
         CheckConstraint("effect IN ('allow', 'deny')", name="effect"),
         CheckConstraint("mode IN ('enforce', 'dry_run')", name="mode"),
         Index("ix_policy_rules_org_id_created_at", "org_id", "created_at", "id"),

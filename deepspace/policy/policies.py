@@ -16,6 +16,7 @@ from deepspace.kit.db import Database, Record, Transaction
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import uuid7
 from deepspace.policy.errors import PolicyLocksOut, PolicyRefused
+from deepspace.policy.guardrails.port import ActiveGuard, Guardrail
 from deepspace.policy.repository import PolicyRepository, rules_binding
 from deepspace.policy.rules import Effect, Facts, Kind, Mode, Rule, condition_of, refusing, sentence, watched
 
@@ -28,18 +29,29 @@ def rule_of(row: Any) -> Rule:
     return Rule(row.id, row.org_id is None, row.kind, row.effect, row.mode, row.note, condition)
 
 
+def _in_force(rule: Rule) -> ActiveGuard:
+    """Return the guardrail a rule states; one that is only watched looks, and lets everything pass."""
+    if not isinstance(rule.condition, Guardrail):
+        raise TypeError(f"rule {rule.id} is no guardrail")
+    found = rule.condition
+    return ActiveGuard(rule.id, found.guard, found.action if rule.mode == "enforce" else "log", found.sides)
+
+
 class RuleSet:
-    """The rules an organisation (or, without one, everybody) is held to."""
+    """The rules an organisation (or, without one, everybody) is held to; guardrails stand apart in
+    `guards`."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         """Sort them."""
         rules = tuple(rules)
+        self.guards = tuple(_in_force(rule) for rule in rules if rule.kind == "guardrail")
+        rules = tuple(rule for rule in rules if rule.kind != "guardrail")
         self.enforced = tuple(rule for rule in rules if rule.mode == "enforce")
         self.dry_run = tuple(rule for rule in rules if rule.mode == "dry_run")
         self.addresses = tuple(rule for rule in self.enforced if rule.kind == "ip")
 
     def __bool__(self) -> bool:
-        """Whether there is any rule."""
+        """Whether there is any rule on models, addresses or times."""
         return bool(self.enforced or self.dry_run)
 
     def hold(self, model: str, client_ip: str, at: datetime) -> Sequence[Rule]:

@@ -17,8 +17,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from deepspace.kit.client_address import Address, Network, is_in, network_of
+from deepspace.policy.guardrails.configured import guardrail_of
 
-Kind = Literal["model", "ip", "time"]
+Kind = Literal["model", "ip", "time", "guardrail"]
 Effect = Literal["allow", "deny"]
 Mode = Literal["enforce", "dry_run"]
 
@@ -111,6 +112,8 @@ def condition_of(kind: Kind, values: Mapping[str, Any]) -> Condition:
         return Models(names, prefixes)
     if kind == "ip":
         return Networks(tuple(network_of(text) for text in values["cidrs"]))
+    if kind == "guardrail":
+        return guardrail_of(values)
     days = frozenset(WEEKDAYS.index(day) for day in values["weekdays"])
     start, end = (time.fromisoformat(values[name]) for name in ("start", "end"))
     return Window(days, start, end, zone_of(values["time_zone"]))
@@ -159,4 +162,6 @@ def sentence(rule: Rule, facts: Facts) -> str:
             what = f"requests from {facts.address or 'an unknown address'}"
         case "time":
             what = "calls at this time"
+        case "guardrail":
+            what = "this text"
     return f"{who} does not allow {what}."

@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from deepspace.kit.client_address import network_of
 from deepspace.policy.gcra import MAX_PER_MINUTE
+from deepspace.policy.guardrails.pii import PII_KINDS, PiiKind
+from deepspace.policy.guardrails.port import Action, Side
+from deepspace.policy.guardrails.words import LONGEST_WORD, MOST_WORDS
 from deepspace.policy.rate_limits import Subject
 from deepspace.policy.rules import Effect, Kind, Mode, zone_of
 
@@ -98,12 +101,55 @@ class TimeRuleBody(_RuleBody):
     time_zone: Annotated[str, Field(max_length=60, examples=["Asia/Shanghai"]), AfterValidator(_zone)]
 
 
-RuleBody = Annotated[ModelRuleBody | IpRuleBody | TimeRuleBody, Field(discriminator="kind")]
+Word = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_WORD, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["project x"])
+]
+Sides = Annotated[list[Side], Field(min_length=1, max_length=2)]
 
 
-def condition_in(body: ModelRuleBody | IpRuleBody | TimeRuleBody) -> dict[str, Any]:
+class GuardrailBody(BaseModel):
+    """A guardrail: on personal data, by pattern and checksum, or on words, whatever their case and width."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["guardrail"]
+    guard: Literal["pii", "words"]
+    detect: Annotated[list[PiiKind], Field(min_length=1, max_length=len(PII_KINDS))] | None = Field(
+        None, description="Of `pii`; leave out for all kinds."
+    )
+    words: Annotated[list[Word], Field(min_length=1, max_length=MOST_WORDS)] | None = Field(
+        None, description="Of `words`: words and phrases."
+    )
+    action: Action = Field(
+        description="`block` refuses the call or ends the answer, `mask` replaces what is found, `log` only"
+        " notes it in the trace."
+    )
+    on: Sides = Field(["input", "output"], description="What is looked through.")
+    mode: Mode = Field("enforce", description="`dry_run`: whatever the action, only noted in the trace.")
+    note: Annotated[str, Field(max_length=500)] = ""
+
+    @property
+    def effect(self) -> Effect:
+        """A guardrail allows nothing that was not allowed."""
+        return "deny"
+
+    @model_validator(mode="after")
+    def _fits(self) -> GuardrailBody:
+        if (self.guard == "words") != (self.words is not None):
+            raise ValueError("the guard 'words' needs 'words', and no other takes them")
+        if self.guard != "pii" and self.detect is not None:
+            raise ValueError("'detect' is for the guard 'pii'")
+        return self
+
+
+AccessRule = ModelRuleBody | IpRuleBody | TimeRuleBody
+AccessRuleBody = Annotated[AccessRule, Field(discriminator="kind")]
+RuleBody = Annotated[AccessRule | GuardrailBody, Field(discriminator="kind")]
+
+
+def condition_in(body: AccessRule | GuardrailBody) -> dict[str, Any]:
     """Return the part of a body that is the rule's condition, as it is stored."""
-    return body.model_dump(exclude={"kind", "effect", "mode", "note"})
+    return body.model_dump(exclude={"kind", "effect", "mode", "note"}, exclude_none=True)
 
 
 class ModeBody(BaseModel):

@@ -41,6 +41,7 @@ class Channel(Table):
     kind: Mapped[str] = mapped_column(Text)
     base_url: Mapped[str] = mapped_column(Text)
     sealed_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sealed_proxy: Mapped[bytes | None] = mapped_column(LargeBinary)
     sealed_usage_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     weight: Mapped[int] = mapped_column(Integer, server_default=text("1"))

@@ -1,4 +1,4 @@
-"""Models that may stand in for others."""
+"""Models that may stand in for others; guardrails among the rules; proxies of channels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,18 @@ STATEMENTS = (
     )
     """,
     keep_from_tenants("model_fallbacks"),
+    "ALTER TABLE policy_rules DROP CONSTRAINT ck_policy_rules_kind",
+    "ALTER TABLE policy_rules ADD CONSTRAINT ck_policy_rules_kind"
+    " CHECK (kind IN ('model', 'ip', 'time', 'guardrail'))",
+    "ALTER TABLE channels ADD COLUMN sealed_proxy BYTEA",
 )
-UNDO = ("DROP TABLE model_fallbacks",)
+UNDO = (
+    "ALTER TABLE channels DROP COLUMN sealed_proxy",
+    "DELETE FROM policy_rules WHERE kind = 'guardrail'",
+    "ALTER TABLE policy_rules DROP CONSTRAINT ck_policy_rules_kind",
+    "ALTER TABLE policy_rules ADD CONSTRAINT ck_policy_rules_kind CHECK (kind IN ('model', 'ip', 'time'))",
+    "DROP TABLE model_fallbacks",
+)
 
 
 def upgrade() -> None:

@@ -35,7 +35,7 @@ class Policy:
                 x.note(
                     self.name, "policy.would_refuse", policy_id=str(rule.id), kind=rule.kind, note=rule.note
                 )
-        x.routes = routes
+        x.routes, x.guards = routes, rules.guards
         if operation is None and (offer.if_unavailable or offer.if_too_long):
             x.fallbacks = await allowed(x, offer, self._catalogue, rules)
         x.note(

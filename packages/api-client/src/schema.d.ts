@@ -1788,7 +1788,7 @@ export interface paths {
         put?: never;
         /**
          * Make an access rule
-         * @description Make a rule on models, addresses or times. In force within a second.
+         * @description Make a rule on models, addresses or times, or switch a guardrail on. In force within a second.
          */
         post: operations["add_policy_api_organizations__org__policies_post"];
         delete?: never;
@@ -2731,6 +2731,59 @@ export interface components {
         ForgotBody: {
             /** Email */
             email: string;
+        };
+        /**
+         * GuardrailBody
+         * @description A guardrail: on personal data, by pattern and checksum, or on words, whatever their case and width.
+         */
+        GuardrailBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "guardrail";
+            /**
+             * Guard
+             * @enum {string}
+             */
+            guard: "pii" | "words";
+            /**
+             * Detect
+             * @description Of `pii`; leave out for all kinds.
+             */
+            detect?: ("resident_id" | "iban" | "credit_card" | "email" | "ip_address" | "phone")[] | null;
+            /**
+             * Words
+             * @description Of `words`: words and phrases.
+             */
+            words?: string[] | null;
+            /**
+             * Action
+             * @description `block` refuses the call or ends the answer, `mask` replaces what is found, `log` only notes it in the trace.
+             * @enum {string}
+             */
+            action: "block" | "mask" | "log";
+            /**
+             * On
+             * @description What is looked through.
+             * @default [
+             *       "input",
+             *       "output"
+             *     ]
+             */
+            on: ("input" | "output")[];
+            /**
+             * Mode
+             * @description `dry_run`: whatever the action, only noted in the trace.
+             * @default enforce
+             * @enum {string}
+             */
+            mode: "enforce" | "dry_run";
+            /**
+             * Note
+             * @default
+             */
+            note: string;
         };
         /**
          * HealthView
@@ -4251,7 +4304,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "model" | "ip" | "time";
+            kind: "model" | "ip" | "time" | "guardrail";
             /**
              * Effect
              * @enum {string}
@@ -9077,7 +9130,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"];
+                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"] | components["schemas"]["GuardrailBody"];
             };
         };
         responses: {
@@ -9343,7 +9396,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"];
+                "application/json": components["schemas"]["ModelRuleBody"] | components["schemas"]["IpRuleBody"] | components["schemas"]["TimeRuleBody"] | components["schemas"]["GuardrailBody"];
             };
         };
         responses: {
