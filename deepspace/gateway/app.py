@@ -31,7 +31,7 @@ from deepspace.gateway.chat import ChatEndpoint
 from deepspace.gateway.docs import docs_page
 from deepspace.gateway.errors import problem
 from deepspace.gateway.metrics import CONTENT_TYPE, Metrics
-from deepspace.gateway.openai.addresses import other_addresses
+from deepspace.gateway.openai.addresses import any_other_address, other_addresses
 from deepspace.gateway.openai.chat import OpenAIDialect
 from deepspace.gateway.openai.completions import CompletionDialect
 from deepspace.gateway.openai.errors import error_body
@@ -40,7 +40,7 @@ from deepspace.gateway.responses.create import ResponsesDialect
 from deepspace.gateway.static import StaticFiles
 from deepspace.kit.client_address import TrustedProxies, networks_of
 from deepspace.kit.collector import relax_collector
-from deepspace.kit.errors import MethodNotAllowed, NotFound, PlatformError
+from deepspace.kit.errors import MethodNotAllowed, PlatformError
 from deepspace.kit.ids import new_trace_id, trace_id_from
 from deepspace.kit.log import get_logger, trace_id_var
 from deepspace.kit.web import bearer
@@ -108,6 +108,7 @@ class Gateway:
             **other_addresses(platform, self._body_limit),
         }
         self._models = models
+        self._any_other = any_other_address(platform, self._body_limit)
         self._proxies = TrustedProxies(networks_of(platform.settings.trusted_proxies))
         self._openapi: bytes | None = None
 
@@ -169,11 +170,11 @@ class Gateway:
         if methods is None and path.startswith("/v1/models/"):
             methods = {"GET": self._models}
         if methods is None:
-            raise NotFound(f"There is no {path} here.")
+            return await self._any_other(scope, receive, send)
         endpoint = methods.get(scope["method"])
         if endpoint is None:
             raise MethodNotAllowed(headers={"allow": ", ".join(methods)})
-        await endpoint(scope, receive, send)
+        return await endpoint(scope, receive, send)
 
     async def _operations(self, path: str, send: Send) -> None:
         if path == "/health":

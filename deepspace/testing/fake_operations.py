@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
@@ -149,11 +149,21 @@ class FakeOperations:
         for path in FORM_ADDRESSES:
             app.router.add_post(path, self._form)
         app.router.add_post("/v1/audio/speech", self._speech)
+        app.router.add_post("/v1/vendor/{name}", self._vendor)
 
     async def _json(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         entry = Asked(request.path, _fields(request), raw, json.loads(raw))
         return await self._answer(request, entry, JSON_ADDRESSES[request.path])
+
+    async def _vendor(self, request: web.Request) -> web.StreamResponse:
+        """Answer at an address of this provider's own: bytes, a page, JSON with usage or without."""
+        raw, kind = await request.read(), request.headers["content-type"]
+        body = _form_fields(raw, kind) if kind.startswith("multipart/") else json.loads(raw)
+        entry = Asked(request.path, _fields(request), raw, body)
+        self.asked.append(entry)
+        entry.sent, kind = _VENDOR[request.match_info["name"]]
+        return web.Response(body=entry.sent, content_type=kind)
 
     async def _form(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
@@ -204,6 +214,16 @@ class FakeOperations:
             return await _streamed(request, entry, *answer(entry.body))
         entry.sent, status, kind = _shown(str(entry.body.get("model")), lambda: answer(entry.body))
         return web.Response(body=entry.sent, status=status, content_type=kind)
+
+
+_VENDOR: Mapping[str, tuple[bytes, str]] = {
+    "bytes": (b"\x00\x01\xff", "application/octet-stream"),
+    "page": (b"<html>It works!</html>", "text/html"),
+    "plain": (b'{ "done" : true }', "application/json"),
+    "usage": (b'{"usage": {"prompt_tokens": 3, "completion_tokens": 2}, "done" : true }', "application/json"),
+    "events": (b"event: one\ndata: {}\n\nevent: two\ndata: {}\n\n", "text/event-stream"),
+}
+"""What is answered at /v1/vendor/<name>."""
 
 
 def _form_fields(raw: bytes, content_type: str) -> JSON:

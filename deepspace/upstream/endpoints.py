@@ -51,6 +51,7 @@ def _view(row: Record, models: Sequence[Record]) -> schemas.ChannelView:
         headers=row.headers,
         timeouts=row.timeouts,
         on_disconnect=row.on_disconnect,
+        pass_through=row.pass_through,
         status=row.status,
         created_at=row.created_at,
     )
@@ -93,6 +94,7 @@ async def create_channel(
             usage_key=body.usage_key,
             max_parallel=body.max_parallel,
             headers=body.headers,
+            pass_through=body.pass_through,
         )
         view = _view(*await service.get(tx, channel_id))
     catalogue.forget()

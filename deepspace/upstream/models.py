@@ -67,8 +67,8 @@ class ChannelModel(Table):
 
 
 class ModelFallback(Table):
-    """The models that stand in for one, in order: when none of its channels answers, and when a request is too
-    long for it."""
+    """The models that stand in for one, in order: when none of its channels answers, and when a request is
+    too long for it."""
 
     __tablename__ = "model_fallbacks"
 

@@ -135,6 +135,10 @@ class ChannelBody(BaseModel):
     on_disconnect: Literal["drain", "cancel"] = Field(
         "drain", description="When a client leaves: read the answer to its end for exact usage, or stop it."
     )
+    pass_through: bool = Field(
+        False,
+        description="Take calls at addresses under /v1 that the gateway does not know, paid by the call.",
+    )
 
 
 class ChannelPatch(BaseModel):
@@ -154,6 +158,7 @@ class ChannelPatch(BaseModel):
     headers: HeaderFields = {}
     timeouts: TimeoutsBody = TimeoutsBody()
     on_disconnect: Literal["drain", "cancel"] = "drain"
+    pass_through: bool = False
 
 
 class ChannelModelView(BaseModel):
@@ -181,6 +186,7 @@ class ChannelView(BaseModel):
     headers: dict[str, str]
     timeouts: dict[str, float]
     on_disconnect: str
+    pass_through: bool
     status: str
     created_at: datetime
 

@@ -57,6 +57,7 @@ class ChannelService:
         usage_key: str | None = None,
         max_parallel: int | None = None,
         headers: Mapping[str, str] | None = None,
+        pass_through: bool = False,
     ) -> UUID:
         """Create a channel and return its id; ChannelNameTaken if the name is in use."""
         repository = ChannelRepository(tx)
@@ -77,6 +78,7 @@ class ChannelService:
             on_disconnect=on_disconnect,
             max_parallel=max_parallel,
             headers=dict(headers or {}),
+            pass_through=pass_through,
         )
         return channel_id
 

@@ -12,6 +12,7 @@ from deepspace.gateway.openai.embeddings import parse_embeddings
 from deepspace.gateway.openai.images import parse_edits, parse_generations
 from deepspace.gateway.openai.moderations import parse_moderations
 from deepspace.gateway.openai.operations import OperationDialect, Parser
+from deepspace.gateway.openai.passing import PassThrough, parse_any
 from deepspace.gateway.openai.rerank import parse_rerank
 from deepspace.wiring import Platform
 
@@ -33,6 +34,11 @@ def other_addresses(platform: Platform, max_body_bytes: int) -> dict[str, dict[s
         path: {"POST": operation_endpoint(platform, parse, surface, max_body_bytes)}
         for path, (parse, surface) in _PARSERS.items()
     }
+
+
+def any_other_address(platform: Platform, max_body_bytes: int) -> PassThrough:
+    """Return the endpoint of every other address."""
+    return PassThrough(platform.catalogue, operation_endpoint(platform, parse_any, "other", max_body_bytes))
 
 
 def operation_endpoint(
