@@ -23,7 +23,7 @@ up: $(STAMP)/local apps/web/dist/.built ## start everything on http://127.0.0.1:
 	@exec $(BIN)/python -m deepspace up $(ARGS)
 
 .PHONY: test
-test: $(STAMP)/dev apps/web/dist/.built $(STAMP)/browser check ## checks, unit, acceptance, chaos (short) and browser tests
+test: $(STAMP)/dev $(STAMP)/clients apps/web/dist/.built $(STAMP)/browser check ## checks, unit, acceptance, chaos (short) and browser tests
 	@$(WITH_NODE) npm test --silent
 	@$(WITH_NODE) npm run --silent budget
 	@$(BIN)/python -m pytest -n $(SHARE) --ignore tests/chaos $(ARGS)
@@ -52,6 +52,9 @@ bench: $(STAMP)/dev $(STAMP)/local ## measure, and print one JSON (ARGS="--secon
 .PHONY: chaos
 chaos: $(STAMP)/dev ## the long forms of the ledger and chaos tests (an hour or more)
 	@CHAOS_LONG=1 $(BIN)/python -m pytest -n0 --timeout=7200 tests/billing tests/chaos $(ARGS)
+
+.PHONY: clients
+clients: $(STAMP)/clients $(STAMP)/npm ## set up the client libraries that tests/clients needs
 
 .PHONY: openapi
 openapi: $(STAMP)/runtime $(STAMP)/npm ## regenerate api/openapi.json and the typed client
@@ -94,6 +97,12 @@ $(STAMP)/node: requirements/node.txt | $(BIN)/python
 $(STAMP)/dev: requirements/dev.txt $(STAMP)/runtime $(STAMP)/local $(STAMP)/node
 	@echo "set-up: tools for checks and tests"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMP)/clients: requirements/clients.txt | $(BIN)/python
+	@echo "set-up: client libraries for the tests"
+	@$(BIN)/python -m venv --clear $(VENV)/clients
+	@$(VENV)/clients/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes --no-deps -r requirements/clients.txt
 	@touch $@
 
 $(STAMP)/npm: package.json package-lock.json .npmrc $(STAMP)/node

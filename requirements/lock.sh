@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=$1
 before=$(date -u -d "14 days ago" +%Y-%m-%d)
-for name in runtime local node dev; do
+for name in runtime local node dev clients; do
   extra=()
   if [ "$name" = local ]; then extra=(--no-deps); fi
   "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \

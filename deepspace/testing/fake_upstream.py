@@ -267,7 +267,8 @@ async def tools(request: web.Request, entry: Received) -> web.StreamResponse:
     if not entry.body.get("stream"):
         message = {"role": "assistant", "content": None, "reasoning_content": "Hm.", "tool_calls": calls}
         choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-        return web.json_response({"id": "chatcmpl-tools", "model": name, "choices": [choice], "usage": usage})
+        head = {**_chunk(entry, {}), "object": "chat.completion"}
+        return web.json_response({**head, "choices": [choice], "usage": usage})
     async with _Stream(request, entry) as stream:
         await stream.event(_chunk(entry, {"role": "assistant", "reasoning_content": "Hm."}))
         for n, call in enumerate(calls):

@@ -72,8 +72,18 @@ def test_a_stream_says_what_the_whole_answer_says(
     assert _sense(told) == _sense(whole)
     done = {event["output_index"]: event["item"] for event in events if event["type"].endswith("item.done")}
     assert [done[index] for index in range(len(told))] == told
+    for index, item in enumerate(told):
+        own = [event for event in events if event.get("output_index") == index]
+        assert events[events.index(own[0]) : events.index(own[-1]) + 1] == own  # one item after the other
+        whole_text = item.get("arguments") or "".join(_parts(item))
+        assert "".join(event.get("delta", "") for event in own) == whole_text
     added = [event["item"]["id"] for event in events if event["type"].endswith("item.added")]
     assert added == [item["id"] for item in told]
+
+
+def _parts(item: dict[str, Any]) -> list[str]:
+    parts = item.get("content") or item.get("summary") or []
+    return [part.get("text") or part.get("refusal") for part in parts]
 
 
 def _sense(output: list[dict[str, Any]]) -> list[Any]:

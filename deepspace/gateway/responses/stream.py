@@ -30,7 +30,7 @@ def event(kind: str, number: int, **fields: Any) -> bytes:
 
 @dataclass(slots=True)
 class _Item:
-    """An item of the output so far."""
+    """An item of the output: what has come of it, and how much of that was told."""
 
     kind: str
     id: str
@@ -40,7 +40,9 @@ class _Item:
     blocks: list[JSON] = field(default_factory=list[JSON])
     call_id: Any = None
     name: Any = None
-    closed: bool = False
+    begun: bool = False
+    told: int = 0
+    told_logprobs: int = 0
 
 
 _ID = {"text": "msg", "refusal": "msg", "reasoning": "rs", "call": "fc"}
@@ -51,8 +53,8 @@ Emit = Callable[..., None]
 class EventsOfChunks:
     """Turns chunks into events.
 
-    Texts, refusals and reasoning are one item at a time. Calls of tools stay open to the end: servers may
-    interleave the arguments of parallel calls.
+    Items are told one after the other, as clients expect: what comes of a later one while an earlier one is
+    not complete waits. That is so only for servers that send the arguments of parallel calls in turns.
     """
 
     def __init__(self, begun: JSON, trace_id: str, *, sealed: bool) -> None:
@@ -64,7 +66,7 @@ class EventsOfChunks:
         self._started = False
         self._number = 0
         self._items: list[_Item] = []
-        self._current: _Item | None = None
+        self._live = 0
         self._calls: dict[int, _Item] = {}
         self.finish = "stop"
         self.model: Any = None
@@ -79,15 +81,17 @@ class EventsOfChunks:
             events.append(event(kind, self._number, **fields))
             self._number += 1
 
-        self._start(emit)
+        if not self._started:
+            self._started = True
+            self._begin(emit)
         for choice in objects_of(chunk.get("choices"))[:1]:
-            delta = object_of(choice.get("delta"))
-            self._delta(emit, delta, choice)
+            self._take(object_of(choice.get("delta")), choice)
             self.finish = choice.get("finish_reason") or self.finish
+        self._tell(emit)
         return b"".join(events)
 
     def end(self, finished: Callable[[list[JSON]], tuple[str, JSON]], *rest: tuple[str, JSON]) -> bytes:
-        """Return the events that end the stream: items are closed, `finished` makes the last event's kind
+        """Return the events that end the stream: what waits is told, `finished` makes the last event's kind
         and fields of the output, and `rest` follows. Changes nothing, so it can be asked twice."""
         events: list[bytes] = []
         number = self._number
@@ -99,81 +103,50 @@ class EventsOfChunks:
 
         if not self._started:
             self._begin(emit)
-        status = item_status(self.finish)
         output: list[JSON] = []
         for item in self._items:
-            last = item is self._items[-1]
-            made = self._whole(item, status if last and item.kind != "call" else "completed")
-            output.append(made)
-            if not item.closed:
-                _close(emit, item, made)
+            is_cut = item is self._items[-1] and item.kind != "call"
+            whole = self._whole(item, item_status(self.finish) if is_cut else "completed")
+            output.append(whole)
+            if item.index >= self._live:
+                self._news(emit, item)
+                _close(emit, item, whole)
         for kind, fields in (finished(output), *rest):
             emit(kind, **fields)
         return b"".join(events)
-
-    def _start(self, emit: Emit) -> None:
-        if not self._started:
-            self._started = True
-            self._begin(emit)
 
     def _begin(self, emit: Emit) -> None:
         begun = {**self._begun, "model": self.model or self._begun["model"]}
         emit("response.created", response=begun)
         emit("response.in_progress", response=begun)
 
-    def _delta(self, emit: Emit, delta: JSON, choice: JSON) -> None:
+    def _take(self, delta: JSON, choice: JSON) -> None:
+        """Put what a chunk says where it belongs."""
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         blocks = objects_of(delta.get("thinking_blocks"))
         if thought or blocks:
-            item = self._open(emit, "reasoning")
+            item = self._last("reasoning")
             item.blocks += blocks
-            if thought:
-                item.text.append(thought)
-                emit("response.reasoning_summary_text.delta", **_at(item, "summary_index"), delta=thought)
+            item.text += [thought] if thought else []
         if delta.get("content"):
-            item = self._open(emit, "text")
-            told = logprobs_of(choice)
+            item = self._last("text")
             item.text.append(delta["content"])
-            item.logprobs += told
-            where = _at(item, "content_index")
-            emit("response.output_text.delta", **where, delta=delta["content"], logprobs=told)
+            item.logprobs += logprobs_of(choice)
         if delta.get("refusal"):
-            item = self._open(emit, "refusal")
-            item.text.append(delta["refusal"])
-            emit("response.refusal.delta", **_at(item, "content_index"), delta=delta["refusal"])
+            self._last("refusal").text.append(delta["refusal"])
         for call in objects_of(delta.get("tool_calls")):
-            self._call(emit, call)
+            number, function = int(call.get("index") or 0), object_of(call.get("function"))
+            item = self._calls.get(number)
+            if item is None:
+                item = self._calls[number] = self._add("call")
+                item.call_id = call.get("id") or f"call_{self._trace_id}_{number}"
+                item.name = function.get("name")
+            item.text += [function["arguments"]] if function.get("arguments") else []
 
-    def _open(self, emit: Emit, kind: str) -> _Item:
-        """Return the item that is under way; another one is closed and a new one begun if it is of another
-        kind."""
-        if self._current is not None and self._current.kind == kind:
-            return self._current
-        self._finish_current(emit)
-        item = self._current = self._add(kind)
-        whole = self._whole(item, "in_progress")
-        emit("response.output_item.added", output_index=item.index, item={**whole, **_empty(kind)})
-        if kind == "reasoning":
-            where = _at(item, "summary_index")
-            emit("response.reasoning_summary_part.added", **where, part=summary_part(""))
-        else:
-            emit("response.content_part.added", **_at(item, "content_index"), part=whole["content"][0])
-        return item
-
-    def _call(self, emit: Emit, call: JSON) -> None:
-        number, function = int(call.get("index") or 0), object_of(call.get("function"))
-        item = self._calls.get(number)
-        if item is None:
-            self._finish_current(emit)
-            item = self._calls[number] = self._add("call")
-            item.call_id = call.get("id") or f"call_{self._trace_id}_{number}"
-            item.name = function.get("name")
-            added = self._whole(item, "in_progress")
-            emit("response.output_item.added", output_index=item.index, item=added)
-        arguments = function.get("arguments")
-        if arguments:
-            item.text.append(arguments)
-            emit("response.function_call_arguments.delta", **_at(item), delta=arguments)
+    def _last(self, kind: str) -> _Item:
+        """Return the last item if it is of this kind, else a new one."""
+        last = self._items[-1] if self._items else None
+        return last if last is not None and last.kind == kind else self._add(kind)
 
     def _add(self, kind: str) -> _Item:
         index = len(self._items)
@@ -181,11 +154,47 @@ class EventsOfChunks:
         self._items.append(item)
         return item
 
-    def _finish_current(self, emit: Emit) -> None:
-        if self._current is not None:
-            _close(emit, self._current, self._whole(self._current, "completed"))
-            self._current.closed = True
-            self._current = None
+    def _tell(self, emit: Emit) -> None:
+        """Tell what has come, as far as items are in order."""
+        while self._live < len(self._items):
+            item = self._items[self._live]
+            self._news(emit, item)
+            item.begun, item.told, item.told_logprobs = True, len(item.text), len(item.logprobs)
+            if item is self._items[-1] or not _is_complete(item):
+                break
+            _close(emit, item, self._whole(item, "completed"))
+            self._live += 1
+
+    def _news(self, emit: Emit, item: _Item) -> None:
+        """Tell what is not told yet of an item."""
+        if not item.begun:
+            self._open(emit, item)
+        delta = "".join(item.text[item.told :])
+        if not delta:
+            return
+        if item.kind == "call":
+            emit("response.function_call_arguments.delta", **_at(item), delta=delta)
+        elif item.kind == "reasoning":
+            emit("response.reasoning_summary_text.delta", **_at(item, "summary_index"), delta=delta)
+        elif item.kind == "refusal":
+            emit("response.refusal.delta", **_at(item, "content_index"), delta=delta)
+        else:
+            told = item.logprobs[item.told_logprobs :]
+            emit("response.output_text.delta", **_at(item, "content_index"), delta=delta, logprobs=told)
+
+    def _open(self, emit: Emit, item: _Item) -> None:
+        empty = self._whole(
+            _Item(item.kind, item.id, item.index, call_id=item.call_id, name=item.name), "in_progress"
+        )
+        part: JSON | None = None
+        if item.kind in {"text", "refusal"}:
+            part, empty["content"] = empty["content"][0], []
+        emit("response.output_item.added", output_index=item.index, item=empty)
+        if part is not None:
+            emit("response.content_part.added", **_at(item, "content_index"), part=part)
+        elif item.kind == "reasoning":
+            where = _at(item, "summary_index")
+            emit("response.reasoning_summary_part.added", **where, part=summary_part(""))
 
     def _whole(self, item: _Item, status: str) -> JSON:
         text = "".join(item.text)
@@ -197,8 +206,14 @@ class EventsOfChunks:
         return message_item(item.id, [part], status)
 
 
-def _empty(kind: str) -> JSON:
-    return {} if kind == "reasoning" else {"content": []}
+def _is_complete(item: _Item) -> bool:
+    """Tell whether nothing more can come of an item that another one follows."""
+    if item.kind != "call":
+        return True
+    try:
+        return isinstance(msgspec.json.decode("".join(item.text)), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _at(item: _Item, part: str | None = None) -> JSON:
