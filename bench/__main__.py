@@ -12,10 +12,11 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import gateway, ledger, limits, management, upstream
+from bench import capacity, gateway, ledger, limits, management, upstream
 from bench.measure import Options, machine
 
 SUITES: Mapping[str, Callable[[Options], dict[str, object]]] = {
+    "capacity": capacity.run,
     "gateway": gateway.run,
     "ledger": ledger.run,
     "limits": limits.run,

@@ -86,3 +86,13 @@ SSE = Exchange(
     b"".join(UPSTREAM_EVENTS),
     b"".join((*_WORDS, _event(_chunk([], usage=_CHARGED)), _DONE)),
 )
+SLOW_MARK = b'"user":"slow"'
+"""A request with it gets an event every SLOW_EVERY_S."""
+
+SLOW_EVERY_S = 0.5
+SLOW = Exchange(
+    "slow",
+    _request(stream=True, stream_options={"include_usage": True}, user="slow"),
+    SSE.from_upstream,
+    SSE.from_gateway,
+)

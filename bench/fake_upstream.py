@@ -2,7 +2,7 @@
 
 `python -m bench.fake_upstream` prints its port and serves until it is ended. A request with `"stream":true`
 gets one SSE event per turn of the event loop (so each travels as a packet of its own unless the reader is
-slow), any other the whole answer at once.
+slow), or one every SLOW_EVERY_S if it is marked so, any other the whole answer at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import cast
 import httptools
 import uvloop
 
-from bench.exchanges import UPSTREAM_EVENTS, UPSTREAM_JSON
+from bench.exchanges import SLOW_EVERY_S, SLOW_MARK, UPSTREAM_EVENTS, UPSTREAM_JSON
 
 _WHOLE = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(UPSTREAM_JSON)
@@ -52,21 +52,21 @@ class Provider(asyncio.Protocol):
         """Answer."""
         body, self._body = self._body, b""
         if b'"stream":true' in body:
-            self._piece(0)
+            self._piece(0, SLOW_EVERY_S if SLOW_MARK in body else 0)
         else:
             self._transport.write(_WHOLE)
 
-    def _piece(self, number: int) -> None:
+    def _piece(self, number: int, every_s: float) -> None:
         if self._transport.is_closing():
             return
         self._transport.write(_PIECES[number])
         if number + 1 < len(_PIECES):
-            self._loop.call_soon(self._piece, number + 1)
+            self._loop.call_later(every_s, self._piece, number + 1, every_s)
 
 
 async def serve() -> None:
     """Listen on a free port of the loopback and say which."""
-    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

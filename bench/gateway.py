@@ -1,7 +1,7 @@
 """Suite `gateway`: what the platform adds to a call, and whether the books agree afterwards.
 
-The same load goes straight at the fake provider and through the gateway, point by point, so that the ratio
-of the two says something on any machine.
+The same load goes straight at the fake provider, through nginx if there is one, and through the gateway,
+point by point, so that the ratios say something on any machine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bench.exchanges import COST, JSON, SSE, Exchange
 from bench.load import Result, Target, drive
 from bench.measure import Options, cpu_seconds, percentile_ms, say
+from bench.nginx import nginx_proxy
 from bench.stack import Stack, running_stack
 
 PATH = "/v1/chat/completions"
@@ -28,10 +29,11 @@ class _Tally:
 def run(options: Options) -> dict[str, object]:
     """Measure every point and compare the wallet's movement with calls × cost."""
     tally = _Tally()
-    with running_stack() as stack:
+    with running_stack() as stack, nginx_proxy(stack.directory, stack.upstream_port) as nginx:
         before = stack.wallet()
         points = [
             _point(stack, exchange, concurrency, options.seconds, tally)
+            | {"nginx": _through_nginx(nginx, exchange, concurrency, options.seconds, tally)}
             for exchange in (JSON, SSE)
             for concurrency in options.concurrency
         ]
@@ -80,6 +82,20 @@ def _point(
     }
     say(f"{exchange.name} × {concurrency}: {found['gateway']} direct {found['direct']}")
     return found
+
+
+def _through_nginx(
+    nginx: tuple[int, int] | None, exchange: Exchange, concurrency: int, seconds: float, tally: _Tally
+) -> dict[str, object] | None:
+    """Return the same figures of nginx, which only passes on; None without nginx."""
+    if nginx is None:
+        return None
+    port, pid = nginx
+    target = Target(port, PATH, "sk-bench", exchange.body, exchange.from_upstream)
+    _checked(drive(target, concurrency, min(WARM_UP_S, seconds)), tally)
+    cpu = cpu_seconds(pid)
+    result = _checked(drive(target, concurrency, seconds), tally)
+    return _numbers(result) | {"cpu_us_per_call": _per_call(cpu_seconds(pid) - cpu, result)}
 
 
 def _checked(result: Result, tally: _Tally) -> Result:

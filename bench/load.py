@@ -1,4 +1,5 @@
-"""A closed-loop load generator: N keep-alive connections, each sends its next call when the last is whole.
+"""Load generators. Closed loop: N keep-alive connections, each sends its next call when the last is whole.
+Steady: so many calls a second, whatever becomes of them; latency counts from when a call was due.
 
 Every status and every byte of every body is checked; a wrong one ends its connection and is reported.
 """
@@ -52,7 +53,11 @@ class Result:
 class _Connection(asyncio.Protocol):
     """One simulated client."""
 
-    def __init__(self, target: Target, result: Result, deadline_ns: int) -> None:
+    def __init__(
+        self, target: Target, result: Result, deadline_ns: int, idle: list[_Connection] | None = None
+    ) -> None:
+        """Call in a loop until the deadline; or, given `idle`, only when told to, and wait in it."""
+        self._idle = idle
         self.ended = asyncio.get_running_loop().create_future()
         self._target, self._result, self._deadline_ns = target, result, deadline_ns
         self._request = target.request()
@@ -60,7 +65,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._parser = httptools.HttpResponseParser(self)
-        self._next()
+        if self._idle is None:
+            self.send(time.perf_counter_ns())
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -75,21 +81,27 @@ class _Connection(asyncio.Protocol):
         body = b"".join(self._parts)
         status = self._parser.get_status_code()
         if status != 200 or body != self._target.expected:
-            return self._end(f"status {status}, body {body[:300]!r}")
+            return self.end(f"status {status}, body {body[:300]!r}")
         self._result.latencies_ns.append(now - self._sent_ns)
         self._result.first_bytes_ns.append(self._first_ns - self._sent_ns)
-        return self._next() if now < self._deadline_ns else self._end()
+        if self._idle is not None:
+            return self._idle.append(self)
+        return self.send(time.perf_counter_ns()) if now < self._deadline_ns else self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(f"the connection was closed in the middle of a call: {exc}")
+        if self._idle is not None and self in self._idle:
+            self._idle.remove(self)
+        self.end(f"the connection was closed in the middle of a call: {exc}")
 
-    def _next(self) -> None:
+    def send(self, since_ns: int) -> None:
+        """Send a call whose latency counts from `since_ns`."""
         self._parts: list[bytes] = []
         self._first_ns = 0
-        self._sent_ns = time.perf_counter_ns()
+        self._sent_ns = since_ns
         self._transport.write(self._request)
 
-    def _end(self, fault: str | None = None) -> None:
+    def end(self, fault: str | None = None) -> None:
+        """Close the connection, and say why if something was wrong."""
         if self.ended.done():
             return
         if fault is not None:
@@ -118,6 +130,41 @@ async def _run(target: Target, concurrency: int, seconds: float) -> Result:
     result.latencies_ns.sort()
     result.first_bytes_ns.sort()
     return result
+
+
+async def _run_steadily(target: Target, per_s: int, seconds: float) -> Result:
+    loop = asyncio.get_running_loop()
+    result, idle, started = Result(), list[_Connection](), loop.time()
+    opened: list[_Connection] = []
+    for number in range(int(per_s * seconds)):
+        due = started + number / per_s
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        due_ns = time.perf_counter_ns() - int((loop.time() - due) * 1e9)
+        if idle:
+            idle.pop().send(due_ns)
+        else:
+            _, connection = await loop.create_connection(
+                lambda: _Connection(target, result, 0, idle), "127.0.0.1", target.port
+            )
+            opened.append(connection)
+            connection.send(due_ns)
+    for _ in range(300):
+        if len(idle) + sum(connection.ended.done() for connection in opened) >= len(opened):
+            break
+        await asyncio.sleep(0.1)
+    else:
+        result.faults.append("a call did not end within 30 s")
+    result.seconds = loop.time() - started
+    for connection in idle:
+        connection.end()
+    result.latencies_ns.sort()
+    result.first_bytes_ns.sort()
+    return result
+
+
+def drive_steadily(target: Target, per_s: int, seconds: float) -> Result:
+    """Send `per_s` calls a second for `seconds`, over as many kept connections as that takes."""
+    return uvloop.run(_run_steadily(target, per_s, seconds))
 
 
 def drive(target: Target, concurrency: int, seconds: float) -> Result:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class Stack:
     organization_id: str
     database_url: str
     secret_key: str
+    ready_after_s: float
+    directory: Path
 
     def wallet(self) -> dict[str, Decimal]:
         """Return balance and frozen amount, asked through the public API."""
@@ -135,10 +138,23 @@ def running_stack() -> Iterator[Stack]:
                 "DEEPSPACE_SECRET_KEY": secret_key,
                 "DEEPSPACE_DATA_DIR": str(directory),
             }
+            started = time.perf_counter()
             process, _, listener = start_gateway(environment, directory / "gateway.log")
+            ready = round(time.perf_counter() - started, 2)
             try:
                 port = listener.getsockname()[1]
-                yield Stack(postgres_pid, process.pid, port, upstream_port, api_key, org_id, url, secret_key)
+                yield Stack(
+                    postgres_pid,
+                    process.pid,
+                    port,
+                    upstream_port,
+                    api_key,
+                    org_id,
+                    url,
+                    secret_key,
+                    ready,
+                    directory,
+                )
             finally:
                 process.terminate()
                 process.wait(30)
