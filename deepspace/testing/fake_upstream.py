@@ -62,6 +62,7 @@ class FakeUpstream:
         self.api_key = api_key
         self.usage_key = usage_key
         self.received: list[Received] = []
+        self.scripted: dict[str, bytes] = {}
         self.operations = FakeOperations(api_key)
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -114,7 +115,8 @@ class FakeUpstream:
         self.received.append(entry)
         if request.headers.get("authorization") != f"Bearer {self.api_key}":
             return web.json_response({"error": {"message": "bad credential"}}, status=401)
-        behave = BEHAVIOURS.get(entry.model, echo)
+        scripted = self.scripted.get(last_message(body))
+        behave = BEHAVIOURS.get(entry.model, echo) if scripted is None else _scripted(scripted)
         try:
             return await behave(request, entry)
         except (ConnectionError, asyncio.CancelledError):
@@ -158,6 +160,21 @@ class FakeUpstream:
                 "next_page": str(page + 1) if more else None,
             }
         )
+
+
+def _scripted(answer: bytes) -> Callable[[web.Request, Received], Awaitable[web.StreamResponse]]:
+    """Return a behaviour that sends these bytes, in pieces if it is asked for a stream."""
+
+    async def behave(request: web.Request, entry: Received) -> web.StreamResponse:
+        if not entry.body.get("stream"):
+            entry.sent, entry.finished = answer, True
+            return web.Response(body=answer, content_type="application/json")
+        async with _Stream(request, entry) as stream:
+            for at in range(0, len(answer), 97):
+                await stream.raw(answer[at : at + 97])
+        return stream.response
+
+    return behave
 
 
 def last_message(body: JSON) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from deepspace.gateway.cost import with_cost
 from deepspace.gateway.openai.errors import error_body
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.money import decimal_from_nano
@@ -14,6 +15,7 @@ from deepspace.kit.sse import encode_event
 from deepspace.pipeline.exchange import ChatCall, Exchange
 
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NONE = msgspec.Raw(b"[]")
 
 
 class OpenAIEncoder:
@@ -30,7 +32,10 @@ class OpenAIEncoder:
         return encode_event(data)
 
     def whole(self, x: Exchange) -> bytes:
-        """Return the provider's JSON answer with the cost in its usage."""
+        """Return the provider's JSON answer with the cost in its usage, and every other byte as it was."""
+        cost = _cost(x)
+        if x.answer is not None and x.usage is not None and cost:
+            return with_cost(x.answer, cost, {})
         fields = _fields_decoder.decode(x.answer or b"{}")
         fields["usage"] = msgspec.Raw(msgspec.json.encode(usage_object(x, fields.get("usage"))))
         return msgspec.json.encode(fields)
@@ -50,6 +55,9 @@ class OpenAIEncoder:
 def _usage_event(x: Exchange) -> bytes:
     """Return the usage chunk: the provider's with our cost in it, or one made from the last chunk."""
     fields: dict[str, Any] = _fields_decoder.decode(x.usage_event or x.last_event or b"{}")
+    cost = _cost(x)
+    if x.usage_event is not None and x.usage is not None and cost and fields.get("choices") == _NONE:
+        return with_cost(x.usage_event, cost, {}).replace(b"\n", b" ").replace(b"\r", b" ")
     fields["choices"] = []
     fields["usage"] = usage_object(x, fields.get("usage"))
     return msgspec.json.encode(fields)
@@ -69,7 +77,11 @@ def usage_object(x: Exchange, reported: msgspec.Raw | None) -> dict[str, Any]:
             "total_tokens": asked + told,
             "estimated": True,
         }
-    if x.cost_nano is not None and x.price is not None:
-        usage["cost"] = decimal_from_nano(x.cost_nano)
-        usage["currency"] = x.price.currency
-    return usage
+    return usage | _cost(x)
+
+
+def _cost(x: Exchange) -> dict[str, Any]:
+    """Return the cost as fields of a usage object; none if it is not known."""
+    if x.cost_nano is None or x.price is None:
+        return {}
+    return {"cost": decimal_from_nano(x.cost_nano), "currency": x.price.currency}
