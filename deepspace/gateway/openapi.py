@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepspace.gateway.openapi_operations import operation_paths
+
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457 problem details. `code` is a stable word.",
@@ -123,6 +125,7 @@ def _v1_paths() -> dict[str, Any]:
         ),
         "/v1/messages": {"post": _messages_operation(counts=False)},
         "/v1/messages/count_tokens": {"post": _messages_operation(counts=True)},
+        **operation_paths(errors),
         "/v1/models": {
             "get": {
                 "tags": ["AI surface"],

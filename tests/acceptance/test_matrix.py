@@ -27,11 +27,18 @@ BODIES: dict[str, dict[str, Any]] = TABLE["bodies"]
 ROLES: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in TABLE["roles"].items()}
 CALLERS = ("anonymous", "guest", "member", "admin", "owner", "stranger", "operator", "key")
 LEAVES = "POST /api/organizations/{org}/leave"
-CHAT = {
+CALL = {
     "model": "there-is-no-such-model",
     "max_tokens": 16,
     "messages": [{"role": "user", "content": "hello"}],
+    "prompt": "hello",
+    "input": "hello",
+    "query": "hello",
+    "documents": ["hello"],
 }
+"""What is asked at each address of /v1 that takes JSON: what is not for it passes through."""
+
+FORMS = ("/v1/images/edits", "/v1/audio/transcriptions", "/v1/audio/translations")
 
 Expected = tuple[int, str] | None
 """Status and code of a refusal; None for a caller who may: whatever comes then, it is no refusal."""
@@ -110,11 +117,17 @@ def ask(cast: Cast, operation: str, caller: str) -> httpx2.Response:
     tenant = cast.lab.tenant
     known = {"org": tenant.organization_id, "project": tenant.project_id}
     filled = re.sub(r"\{(\w+)\}", lambda match: known.get(match[1], str(uuid.uuid4())), path)
-    body = CHAT if path.startswith("/v1/") else BODIES.get(operation, {}) if caller == "key" else {}
+    body = CALL if path.startswith("/v1/") else BODIES.get(operation, {}) if caller == "key" else {}
+    sent: dict[str, Any] = {"json": body}
+    if path == "/v1/responses":  # knows other fields of that name
+        sent = {"json": {name: body[name] for name in ("model", "input")}}
+    elif path in FORMS:
+        fields = {"model": CALL["model"], "prompt": "hello"}
+        sent = {"data": fields, "files": {"file": ("a", b"hello")}}
     credential = cast.credentials[caller]
     if credential is None:
-        return cast.lab.live.http.request(method, filled, json=body, follow_redirects=False)
-    return cast.lab.live.call(filled, credential, method, json=body, follow_redirects=False)
+        return cast.lab.live.http.request(method, filled, follow_redirects=False, **sent)
+    return cast.lab.live.call(filled, credential, method, follow_redirects=False, **sent)
 
 
 def fault(operation: str, caller: str, response: httpx2.Response) -> str | None:
