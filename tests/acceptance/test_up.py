@@ -123,6 +123,22 @@ def test_the_local_model_answers_a_client_of_anthropics(up: Up) -> None:
     assert Decimal(costs[-1]) == before - up.balance() > 0
 
 
+def test_the_local_model_answers_as_a_response_and_as_a_completion(up: Up, sdk: openai.OpenAI) -> None:
+    before = up.balance()
+    with sdk.responses.stream(model=MODEL, input="Count to five.", max_output_tokens=12) as stream:
+        told = [event.delta for event in stream if event.type == "response.output_text.delta"]
+    response = sdk.responses.create(model=MODEL, input="Count to five.", max_output_tokens=12)
+    completion = sdk.completions.create(model=MODEL, prompt="Count to five.", max_tokens=12)
+    assert len(told) > 3
+    assert response.output_text
+    assert completion.choices[0].text
+    assert response.usage is not None
+    assert completion.usage is not None
+    assert 0 < response.usage.output_tokens <= 12
+    spent = Decimal(response.usage.cost) + Decimal(completion.usage.cost)
+    assert before - up.balance() > spent > 0
+
+
 def test_the_local_model_streams_and_the_trace_tells_the_story(up: Up, sdk: openai.OpenAI) -> None:
     before = up.balance()
     raw = sdk.chat.completions.with_raw_response.create(
