@@ -112,11 +112,11 @@ async def _watch(receive: Receive, x: Exchange) -> None:
     x.presence.leave()
 
 
-def _headers(x: Exchange) -> list[tuple[bytes, bytes]]:
+def _headers(x: Exchange, *, with_cost: bool = True) -> list[tuple[bytes, bytes]]:
     headers = [(name.encode(), value.encode()) for name, value in x.rate_headers.items()]
     if x.billing_ref_id is not None:
         headers.append((b"x-billing-ref-id", x.billing_ref_id.encode()))
-    if x.cost_nano is not None:
+    if with_cost and x.cost_nano is not None:
         headers.append((b"x-cost", decimal_from_nano(x.cost_nano).encode()))
     if x.fell_back_to is not None:
         headers.append((b"x-deepspace-model", quote(x.fell_back_to, safe="/:@+").encode()))
@@ -159,7 +159,7 @@ async def _send_stream(x: Exchange, delivery: Delivery, send: Send, heartbeat: b
         (b"content-type", (x.content_type or "text/event-stream; charset=utf-8").encode("latin-1")),
         (b"cache-control", b"no-store"),
         (b"x-accel-buffering", b"no"),
-        *_headers(x),
+        *_headers(x, with_cost=False),  # a short stream may have been counted by now, but is not on the books
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async for frame in delivery.frames(HEARTBEAT_S):

@@ -47,7 +47,12 @@ class SseScanner:
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Take the next bytes and return the events that are complete by now."""
         if self._started and not self._buffer and _is_plain(chunk):
-            return [parse_event(part + b"\n\n") for part in chunk[:-2].split(b"\n\n")]
+            return [
+                SseEvent(part + b"\n\n", part[6:], b"")  # nearly every event of every provider
+                if part.startswith(b"data: ") and b"\n" not in part
+                else parse_event(part + b"\n\n")
+                for part in chunk[:-2].split(b"\n\n")
+            ]
         self._buffer += chunk
         if not self._started and not self._drop_bom():
             return []
@@ -89,8 +94,6 @@ def _is_plain(chunk: bytes) -> bool:
 
 def parse_event(raw: bytes) -> SseEvent:
     """Read the fields of one event."""
-    if raw.startswith(b"data: ") and raw.endswith(b"\n\n") and raw.count(b"\n") == 2 and b"\r" not in raw:
-        return SseEvent(raw, raw[6:-2], b"")  # nearly every event of every provider looks like this
     data: list[bytes] = []
     name = b""
     for line in _LINE_END.split(raw):

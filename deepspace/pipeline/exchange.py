@@ -22,6 +22,7 @@ from deepspace.pipeline.operation import Operation
 from deepspace.policy.admission import Ticket
 from deepspace.policy.guardrails.port import ActiveGuard
 from deepspace.upstream.catalogue import Dialect, Route
+from deepspace.upstream.wire import read_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,8 @@ class Exchange:
     held: list[SseEvent] = field(default_factory=list[SseEvent])
     """Events that end a native stream; they wait for the books."""
     delivered: list[str] = field(default_factory=list[str])
+    unread: list[bytes] = field(default_factory=list[bytes])
+    """Chunks of the inner language that were passed on and only add text; `text` reads them."""
     answer: bytes | None = None
     content_type: str | None = None
     """Of the answer to a call that is no chat, as the provider stated it."""
@@ -214,6 +217,16 @@ class Exchange:
     kept: list[bytes] | None = None
     error: PlatformError | None = None
     timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
+
+    def text(self) -> str:
+        """Return what was delivered so far, for counting: a chunk that cannot be read counts as it stands."""
+        for chunk in self.unread:
+            try:
+                self.delivered.append(read_answer(chunk).text)
+            except PlatformError:
+                self.delivered.append(chunk.decode(errors="replace"))
+        self.unread.clear()
+        return "".join(self.delivered)
 
     def note(self, step: str, event: str, *, duration_ns: int | None = None, **detail: Any) -> None:
         """Add an event to the timeline."""

@@ -17,7 +17,7 @@ from deepspace.upstream.anthropic.stream import ChunksOfEvents, read_event
 from deepspace.upstream.anthropic.words import fields_of
 from deepspace.upstream.catalogue import Route
 from deepspace.upstream.errors import UpstreamError
-from deepspace.upstream.wire import Seen, read_answer
+from deepspace.upstream.wire import Seen, only_adds_text, read_answer
 
 INNER = "openai"
 
@@ -96,7 +96,13 @@ class StreamReader:
         """The stream has ended: pass on what waits. Here nothing does."""
 
     def _take_chunk(self, event: SseEvent, frames: list[bytes]) -> bool:
-        x, seen = self._x, read_answer(event.data)
+        x = self._x
+        if not self._translated and only_adds_text(event.data):
+            x.unread.append(event.data)
+            x.last_event = event.data
+            frames.append(event.raw)
+            return False
+        seen = read_answer(event.data)
         _note(x, seen)
         if seen.usage is not None and not seen.has_choices:
             x.usage_event = event.data

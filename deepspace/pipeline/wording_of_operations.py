@@ -4,6 +4,7 @@ provider's name of the model, and the provider's bytes."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
@@ -20,6 +21,12 @@ from deepspace.upstream.wire import error_message, estimate_tokens
 
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NOTHING = msgspec.Raw(b"")
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of JSON in answer to a call that asked for a stream."""
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""Of one event: there may be an image in it."""
 
 
 def operation_request(operation: Operation, x: Exchange, route: Route) -> tuple[str, dict[str, str], bytes]:
@@ -60,13 +67,14 @@ async def relay(operation: Operation, x: Exchange, chunks: AsyncIterator[bytes])
     """Yield an answer as it comes. Events are looked through for usage: from the one that states it on they
     wait for the books."""
     if is_json(x.content_type):  # in one piece all the same: not every provider streams
-        payload = b"".join([chunk async for chunk in chunks])
+        payload = await _joined(chunks)
         read_operation(operation, x, payload)
         yield payload
         return
-    scanner = SseScanner() if _media_type(x.content_type or "").startswith(EVENTS) else None
+    scanner = SseScanner(MAX_EVENT_BYTES) if _media_type(x.content_type or "").startswith(EVENTS) else None
     async for chunk in chunks:
         if scanner is None:
+            x.last_event = b""
             yield chunk
             continue
         frames: list[bytes] = []
@@ -90,10 +98,9 @@ async def relay(operation: Operation, x: Exchange, chunks: AsyncIterator[bytes])
 
 def counted(operation: Operation, x: Exchange) -> Usage | None:
     """Return what is charged without reported usage; None if nothing was delivered."""
-    streamed = x.call.stream and x.answered_by is not None and x.attempts[-1].response_bytes > 0
-    if x.answer is None and not streamed:
+    if x.answer is None and x.last_event is None:
         return None
-    told = min(estimate_tokens("".join(x.delivered)), x.max_output_tokens)
+    told = min(estimate_tokens(x.text()), x.max_output_tokens)
     return msgspec.structs.replace(operation.counted, output=operation.counted.output + told)
 
 
@@ -115,12 +122,24 @@ def _object(payload: bytes) -> dict[str, msgspec.Raw]:
         raise UpstreamError("The provider's answer is not a JSON object.") from None
 
 
+async def _joined(chunks: AsyncIterator[bytes]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise UpstreamError("The provider's answer is larger than this server accepts.")
+    return b"".join(parts)
+
+
 def _take(operation: Operation, x: Exchange, event: SseEvent, frames: list[bytes]) -> None:
-    if event.data and event.data != b"[DONE]":
-        _note(operation, x, _object(event.data))
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # data may be of any form
+        _note(operation, x, _fields_decoder.decode(event.data))
     if x.held or x.usage is not None:
         x.held.append(event)
     else:
+        x.last_event = event.data
         frames.append(event.raw)
 
 

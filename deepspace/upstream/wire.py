@@ -109,6 +109,27 @@ def read_answer(payload: bytes) -> Seen:
     return Seen(bool(choices), text, finished, answer.usage, error)
 
 
+def only_adds_text(payload: bytes) -> bool:
+    """Tell whether a chunk says nothing but more of the text: no usage, no error, no end. Then it need not be
+    read before the text is asked for. A quote inside a JSON string has a backslash before it, so what stands
+    in a text is not taken for a field; a chunk that is written otherwise, or is no UTF-8, is read."""
+    return (
+        b'"choices"' in payload
+        and b'"error"' not in payload
+        and payload.count(b'"usage"') == payload.count(b'"usage":null')
+        and payload.count(b'"finish_reason"') == payload.count(b'"finish_reason":null')
+        and (payload.isascii() or _is_utf8(payload))
+    )
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _is_given(raw: msgspec.Raw) -> bool:
     """Tell whether a field is there and not null."""
     return raw is not _ABSENT and bytes(raw) != b"null"

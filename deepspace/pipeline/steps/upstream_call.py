@@ -128,7 +128,7 @@ class UpstreamCall:
     async def _checkpoint(self, x: Exchange, response: Response, attempt: Attempt) -> None:
         """Note how far the stream has come: what is charged if this process dies in the middle."""
         if x.hold_id is not None:
-            told = min(estimate_tokens("".join(x.delivered)), x.max_output_tokens * x.call.choices)
+            told = min(estimate_tokens(x.text()), x.max_output_tokens * x.call.choices)
             request_id = response.headers.get("x-request-id")
             await self._ledger.progress(Progress(x.hold_id, told, attempt.route.channel_id, request_id))
 

@@ -43,7 +43,7 @@ class UsageCapture:
         """Count what reached the client, never above the bound that was held; None if nothing did."""
         if x.call.operation is not None:
             return counted(x.call.operation, x)
-        text = "".join(x.delivered)
+        text = x.text()
         if not text:
             return None
         told = min(estimate_tokens(text), x.max_output_tokens * x.call.choices)

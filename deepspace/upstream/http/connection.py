@@ -120,12 +120,15 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(self._owner.read_buffer[:nbytes])
         except httptools.HttpParserUpgrade:
+            self._pass_on()
             return self._give_up(UpstreamUnavailable(_NO_HTTP))
         except httptools.HttpParserError:
             if self._is_complete:
                 self._reusable = False  # the answer is whole; what follows it is not HTTP
             else:
+                self._pass_on()
                 return self._give_up(UpstreamUnavailable(_NO_HTTP))
+        self._pass_on()
         if self._is_complete:
             return self._finish()
         if not self._has_head and self._head_bytes > MAX_HEAD_BYTES:
@@ -177,9 +180,10 @@ class Connection(asyncio.BufferedProtocol):
         self._answer.begin(status, self._fields)
 
     def on_body(self, body: bytes) -> None:
-        """Pass on a part of the body."""
-        if self._answer is not None and not self._is_complete:
-            self._answer.put(body)
+        """Keep a part of the body. What was read at once is passed on at once: a stream's events are a part
+        each."""
+        if not self._is_complete:
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
         """Note that the answer is whole; it is finished once all that was read is parsed."""
@@ -187,7 +191,15 @@ class Connection(asyncio.BufferedProtocol):
             self._is_complete = True
             self._reusable = self._parser.should_keep_alive()
 
+    def _pass_on(self) -> None:
+        if self._parts:
+            data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts.clear()
+            if self._answer is not None:
+                self._answer.put(data)
+
     def _reset(self) -> None:
+        self._parts: list[bytes] = []
         self._fields: list[tuple[bytes, bytes]] = []
         self._head_bytes = self._field_bytes = 0
         self._has_head = self._is_delimited = self._is_complete = False
