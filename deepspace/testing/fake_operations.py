@@ -210,9 +210,11 @@ class FakeOperations:
         self.asked.append(entry)
         if request.headers.get("authorization") != f"Bearer {self._api_key}":
             return web.json_response({"error": {"message": "bad credential"}}, status=401)
-        if str(entry.body.get("stream")).lower() == "true" and request.path != "/v1/audio/translations":
+        model = str(entry.body.get("model"))
+        asked = str(entry.body.get("stream")).lower() == "true"
+        if asked and request.path != "/v1/audio/translations" and not model.endswith("-error"):
             return await _streamed(request, entry, *answer(entry.body))
-        entry.sent, status, kind = _shown(str(entry.body.get("model")), lambda: answer(entry.body))
+        entry.sent, status, kind = _shown(model, lambda: answer(entry.body))
         return web.Response(body=entry.sent, status=status, content_type=kind)
 
 
@@ -221,7 +223,7 @@ _VENDOR: Mapping[str, tuple[bytes, str]] = {
     "page": (b"<html>It works!</html>", "text/html"),
     "plain": (b'{ "done" : true }', "application/json"),
     "usage": (b'{"usage": {"prompt_tokens": 3, "completion_tokens": 2}, "done" : true }', "application/json"),
-    "events": (b"event: one\ndata: {}\n\nevent: two\ndata: {}\n\n", "text/event-stream"),
+    "events": (b"event: one\ndata: {}\n\ndata: no JSON\n\ndata: [1]\n\n", "text/event-stream"),
 }
 """What is answered at /v1/vendor/<name>."""
 
@@ -251,7 +253,10 @@ async def _streamed(request: web.Request, entry: Asked, told: JSON, usage: JSON 
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
     done = {"type": "it.completed", **told, "usage": usage}
-    for event in ({"type": "it.partial", "delta": "a part"}, done):
+    events: list[JSON] = [{"type": "it.partial", "delta": "a part"}, done]
+    if str(entry.body["model"]).endswith("-trouble"):
+        events = [{"type": "error", "error": {"message": "the fake model fell over"}}]
+    for event in events:
         entry.sent += _event(event)
         await response.write(_event(event))
         await asyncio.sleep(PAUSE_S)

@@ -26,6 +26,8 @@ def channel(live: Live) -> None:
     """The fake provider's painters: one priced by tokens, one by the call."""
     live.channel({"model": "fake-image-unpriced"}, price=False)
     priced(live, "fake-image", "fake-image", per_million=RATES)
+    for how in ("error", "trouble"):
+        priced(live, f"fake-image-{how}", f"fake-image-{how}", per_million=RATES)
     priced(live, "image-alias", "fake-image", per_million=RATES)
     priced(live, "fake-image-no-usage", "fake-image-no-usage", per_million=RATES)
     priced(live, "image-by-call", "fake-image-no-usage", per_million={}, per_call="0.04")
@@ -105,6 +107,14 @@ def test_a_stream_of_parts_ends_after_the_books_are_closed(live: Live, sdk: open
     assert Decimal(live.wallet()["balance"]) == before - 3 * TEXT_IN - 100 * IMAGE_OUT
     events = list(sdk.images.generate(model="fake-image", prompt="a red fox", stream=True))
     assert [event.type for event in events] == ["it.partial", "it.completed"]
+
+
+def test_a_painter_in_trouble_is_not_paid_though_it_was_asked_for_a_stream(live: Live) -> None:
+    before = live.balance()
+    assert refusal(paint(live, model="fake-image-error", stream=True))[:2] == (502, "upstream_error")
+    events = paint(live, model="fake-image-trouble", stream=True)
+    assert refusal(events)[:2] == (502, "upstream_error")
+    assert live.balance() == before
 
 
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"n": 101}, {"n": "2"}, {"prompt": None}, {"model": ""}])
