@@ -46,7 +46,8 @@ class SseScanner:
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Take the next bytes and return the events that are complete by now."""
-        if self._started and not self._buffer and _is_plain(chunk):
+        if not self._buffer and _is_plain(chunk) and (self._started or not chunk.startswith(_BOM)):
+            self._started = True
             return [
                 SseEvent(part + b"\n\n", part[6:], b"")  # nearly every event of every provider
                 if part.startswith(b"data: ") and b"\n" not in part
