@@ -3,9 +3,9 @@ own is here, as data; its steps are those of every call, and wording_of_operatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from deepspace.billing.errors import PriceMissing
 from deepspace.billing.rates import Price, Usage
@@ -15,6 +15,14 @@ from deepspace.upstream.errors import ModelNotFound
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+
+
+class Form(Protocol):
+    """A form with files, as the client sent it."""
+
+    def with_texts(self, texts: Mapping[str, str]) -> bytes:
+        """Return its bytes with these texts in the place of the client's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,8 @@ class Operation:
     """How the media type of an answer begins."""
     content_type: str = JSON
     """Of the request."""
-    around_model: tuple[bytes, bytes] | None = None
-    """The client's bytes before and behind the model's name; None of a JSON body."""
+    form: Form | None = None
+    """The client's form; None of a JSON body. The call's fields are its texts."""
     fingerprint: bytes | None = None
     """What a retry of the call has in common with it; None for the body itself."""
     is_passed_through: bool = False

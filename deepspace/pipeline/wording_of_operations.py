@@ -32,11 +32,14 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 def operation_request(operation: Operation, x: Exchange, route: Route) -> tuple[str, dict[str, str], bytes]:
     """Return path, headers and body for a channel: the client's, with the provider's name of the model."""
     headers = {**dict(route.extra_headers), "accept": "*/*", "content-type": operation.content_type}
-    if operation.around_model is not None:
-        before, behind = operation.around_model
-        return operation.path, headers, before + route.upstream_model.encode() + behind
     fields = {**x.call.fields, "model": route.upstream_model}
-    return operation.path, headers, msgspec.json.encode(fields)
+    if operation.form is None:
+        return operation.path, headers, msgspec.json.encode(fields)
+    texts = {
+        name: msgspec.json.decode(text, type=str) if isinstance(text, msgspec.Raw) else text
+        for name, text in fields.items()
+    }
+    return operation.path, headers, operation.form.with_texts(texts)
 
 
 def begin_answer(operation: Operation, x: Exchange, response: Response) -> None:

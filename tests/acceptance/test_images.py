@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -213,3 +214,21 @@ def test_a_form_that_could_be_read_in_two_ways_or_in_none_is_refused(
 
 def test_a_form_that_is_too_large_is_refused(live: Live) -> None:
     assert refusal(edit(live, _with(PICTURE, b"x" * 1024 * 1024)))[:2] == (413, "body_too_large")
+
+
+def test_guardrails_look_through_the_texts_of_a_form_too(live: Live) -> None:
+    tenant = live.tenant()
+    path = f"/api/organizations/{tenant.organization_id}/policies"
+    body = {"kind": "guardrail", "guard": "pii", "action": "mask"}
+    assert live.call(path, tenant.token, "POST", json=body).status_code == 201
+    time.sleep(1.05)  # until every process has seen it
+    kind = {"content-type": "multipart/form-data; boundary=xyz"}
+    content = _with(b"a red fox", b"a fox of ann.lee@lab.example.org")
+    assert live.call(EDITS, tenant.api_key, "POST", content=content, headers=kind).status_code == 200
+    asked = live.upstream.operations.asked[-1]
+    assert b"ann.lee" not in asked.raw
+    assert asked.body["prompt"].startswith("a fox of ")
+    assert [content for _, _, content in asked.body["files"]] == [PICTURE]
+    written = {"model": "fake-image", "prompt": "a fox of ann.lee@lab.example.org"}
+    assert live.call(PATH, tenant.api_key, "POST", json=written).status_code == 200
+    assert b"ann.lee" not in live.upstream.operations.asked[-1].raw

@@ -78,4 +78,5 @@ def _written(body: bytes, scope: Scope, path: str) -> ChatCall:
         answers_with=("text",),
         answer_types=(JSON, "text/"),
     )
-    return call_of(model_of(form), body, sent_as(operation, form), stream=flag(form, "stream"))
+    sent = sent_as(operation, form)
+    return call_of(model_of(form), body, sent, fields=form.texts(), stream=flag(form, "stream"))

@@ -50,6 +50,6 @@ def sent_as(operation: Operation, form: Form) -> Operation:
     return replace(
         operation,
         content_type=form.content_type,
-        around_model=form.around("model"),
+        form=form,
         fingerprint=form.fingerprint,
     )

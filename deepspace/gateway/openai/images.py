@@ -58,7 +58,9 @@ def parse_edits(body: bytes, scope: Scope) -> ChatCall:
     operation = _operation(
         "/images/edits", demanded(form, "prompt"), number(form, "n", 1, MAX_IMAGES), images=images
     )
-    return call_of(model_of(form), body, sent_as(operation, form), stream=flag(form, "stream"))
+    return call_of(
+        model_of(form), body, sent_as(operation, form), fields=form.texts(), stream=flag(form, "stream")
+    )
 
 
 def _operation(path: str, prompt: str, count: int, images: int = 0) -> Operation:

@@ -4,6 +4,7 @@ they came, so what could be read in two ways is refused."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deepspace.gateway.dialect import InvalidRequest
@@ -63,10 +64,20 @@ class Form:
         except UnicodeDecodeError:
             raise InvalidRequest(f"'{name}' is not UTF-8.", param=name) from None
 
-    def around(self, name: str) -> tuple[bytes, bytes] | None:
-        """Return the bytes before and behind the value of a field; None if it is absent."""
-        part = self._only(name)
-        return (self.body[: part.start], self.body[part.end :]) if part is not None else None
+    def texts(self) -> dict[str, str]:
+        """Return every text that is there once; InvalidRequest if one is not UTF-8."""
+        names = [part.name for part in self.parts if not part.is_file and not part.name.endswith("[]")]
+        return {name: self.text(name) or "" for name in names}
+
+    def with_texts(self, texts: Mapping[str, str]) -> bytes:
+        """Return the form with these texts in the place of the client's; every other byte is the client's."""
+        pieces: list[bytes] = []
+        at = 0
+        for part in self.parts:
+            if not part.is_file and part.name in texts:
+                pieces += [self.body[at : part.start], texts[part.name].encode()]
+                at = part.end
+        return b"".join([*pieces, self.body[at:]])
 
     def _only(self, name: str) -> Part | None:
         found = [part for part in self.parts if part.name == name]

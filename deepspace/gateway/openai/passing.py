@@ -77,7 +77,8 @@ def parse_any(body: bytes, scope: Scope) -> ChatCall:
     )
     if is_form(kind):
         form = read_form(body, kind)
-        return call_of(model_of(form), body, sent_as(operation, form), stream=flag(form, "stream"))
+        sent = sent_as(operation, form)
+        return call_of(model_of(form), body, sent, fields=form.texts(), stream=flag(form, "stream"))
     if kind is not None and "json" not in kind.lower():
         raise InvalidRequest("The body must be JSON, or a form with files.")
     asked, fields = read_fields(body, _body_decoder)

@@ -74,7 +74,13 @@ def _checked(call: ChatCall, guards: tuple[ActiveGuard, ...], report: Report) ->
                 fields[name], is_changed = msgspec.Raw(msgspec.json.encode(masked)), True
     except RecursionError:
         raise ValidationFailed("The request is nested too deeply.") from None
-    return replace(call, fields=fields, body=msgspec.json.encode(fields)) if is_changed else call
+    if not is_changed:
+        return call
+    body, operation = msgspec.json.encode(fields), call.operation
+    if operation is not None:  # its bound was reckoned before; a mask may be longer than what it hides
+        more = max(0, len(body) - len(msgspec.json.encode(call.fields)))
+        operation = replace(operation, input_bound=operation.input_bound + more)
+    return replace(call, fields=fields, body=body, operation=operation)
 
 
 def changed_in(value: Any, change: Change) -> Any:
