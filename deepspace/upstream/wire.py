@@ -116,7 +116,7 @@ def only_adds_text(payload: bytes) -> bool:
     return (
         b'"choices"' in payload
         and b'"error"' not in payload
-        and payload.count(b'"usage"') == payload.count(b'"usage":null')
+        and (b'"usage"' not in payload or payload.count(b'"usage"') == payload.count(b'"usage":null'))
         and payload.count(b'"finish_reason"') == payload.count(b'"finish_reason":null')
         and (payload.isascii() or _is_utf8(payload))
     )
