@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
     data_dir: Path = Path(".deepspace")
     secret_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    credential_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    credential_keys_accepted: SecretStr | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080

@@ -48,6 +48,14 @@ async def reset_second_factor(platform: Platform, email: str) -> dict[str, str]:
     return {"email": email}
 
 
+async def rotate_channel_keys(platform: Platform) -> dict[str, str]:
+    """Seal the channels' credentials by the present key; return how many values that were."""
+    async with platform.database.platform() as tx:
+        rotated = await platform.rotation.run(tx)
+    told = {"resealed": str(rotated.resealed), "current": str(rotated.current)}
+    return told | ({"broken": ", ".join(rotated.broken)} if rotated.broken else {})
+
+
 async def clear_access_rules(platform: Platform, organization_id: str | None) -> dict[str, str]:
     """Remove the operators' rules on addresses, or an organisation's; return how many there were."""
     org_id = parse_uuid(organization_id) if organization_id is not None else None

@@ -191,6 +191,12 @@ def reset_second_factor(email: str, data_dir: DataDir = None) -> None:
     _administer(data_dir, lambda platform: administration.reset_second_factor(platform, email))
 
 
+@admin.command("rotate-channel-keys")
+def rotate_channel_keys(data_dir: DataDir = None) -> None:
+    """Seal all channels' credentials anew, by DEEPSPACE_CREDENTIAL_KEY. Those that do not open are named."""
+    _administer(data_dir, administration.rotate_channel_keys)
+
+
 @admin.command("clear-access-rules")
 def clear_access_rules(
     organization: Annotated[

@@ -9,12 +9,16 @@ from typing import Literal
 from uuid import UUID
 
 from deepspace.kit.cache import ReadThrough
-from deepspace.kit.crypto import Sealer
+from deepspace.kit.crypto import SealBroken, Sealer
 from deepspace.kit.db import Database, Record
+from deepspace.kit.log import get_logger
 from deepspace.upstream.anthropic.words import VERSION
+from deepspace.upstream.credentials import place_of, proxy_of
 from deepspace.upstream.errors import ModelNotFound
 from deepspace.upstream.fallback_repository import FallbackRepository
 from deepspace.upstream.repository import ChannelRepository
+
+log = get_logger(__name__)
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 
@@ -54,6 +58,8 @@ class Route:
     """Calls the channel may have under way in one gateway process; None for any number."""
     extra_headers: tuple[tuple[str, str], ...] = ()
     """Header fields that the channel sends with each call, beside the dialect's own."""
+    proxy: str | None = None
+    """The HTTP proxy that leads to it, with credentials."""
     pass_through: bool = False
     """Whether the channel takes calls at addresses that the gateway does not know."""
 
@@ -82,11 +88,6 @@ def anthropic_headers(headers: Mapping[str, str], api_key: str | None) -> dict[s
     in a field of its own instead of `authorization`."""
     credential = {"x-api-key": api_key} if api_key is not None else {}
     return {"anthropic-version": VERSION, **headers, **credential}
-
-
-def seal_place(channel_id: UUID) -> str:
-    """Return what a channel's credential is bound to."""
-    return f"channels|sealed_key|{channel_id}"
 
 
 class Catalogue:
@@ -121,11 +122,16 @@ class Catalogue:
             chains = {row.model: row for row in await FallbackRepository(tx).all()}
         found: dict[str, list[Route]] = {}
         for row in rows:
-            found.setdefault(row.model, []).append(self._route(row))
-        return {model: _offer(tuple(routes), chains.get(model)) for model, routes in found.items()}
+            try:
+                found.setdefault(row.model, []).append(self._route(row))
+            except SealBroken:
+                log.exception("a channel's credentials do not open; it is left out", channel=row.name)
+        return {model: _offer(tuple(routes), chains.get(model)) for model, routes in found.items() if routes}
 
     def _route(self, row: Record) -> Route:
-        api_key = self._sealer.open(row.sealed_key, seal_place(row.id)) if row.sealed_key else None
+        api_key = (
+            self._sealer.open(row.sealed_key, place_of("sealed_key", row.id)) if row.sealed_key else None
+        )
         headers = dict(row.headers)
         if row.kind == "anthropic":
             headers, api_key = anthropic_headers(headers, api_key), None
@@ -146,6 +152,7 @@ class Catalogue:
             row.weight,
             row.max_parallel,
             tuple(headers.items()),
+            proxy_of(row, self._sealer),
             row.pass_through,
         )
 

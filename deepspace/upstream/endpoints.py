@@ -28,13 +28,14 @@ Models = Annotated[Catalogue, provided(Catalogue)]
 Db = Annotated[Database, provided(Database)]
 
 
-def _view(row: Record, models: Sequence[Record]) -> schemas.ChannelView:
+def _view(service: ChannelService, row: Record, models: Sequence[Record]) -> schemas.ChannelView:
     return schemas.ChannelView(
         id=row.id,
         name=row.name,
         kind=row.kind,
         base_url=row.base_url,
         has_api_key=row.sealed_key is not None,
+        proxy=service.shown_proxy(row),
         has_usage_key=row.sealed_usage_key is not None,
         models=[
             schemas.ChannelModelView(
@@ -70,7 +71,7 @@ def _served(models: Sequence[schemas.ModelBody]) -> list[ServedModel]:
 async def channels(_: Operator, service: Channels, db: Db) -> Page[schemas.ChannelView]:
     """List channels, newest first."""
     async with db.platform() as tx:
-        return Page(items=[_view(*found) for found in await service.list(tx)], next_cursor=None)
+        return Page(items=[_view(service, *found) for found in await service.list(tx)], next_cursor=None)
 
 
 @router.post("/channels", status_code=201, summary="Create a channel")
@@ -92,11 +93,12 @@ async def create_channel(
             timeouts=body.timeouts.model_dump(),
             on_disconnect=body.on_disconnect,
             usage_key=body.usage_key,
+            proxy=body.proxy,
             max_parallel=body.max_parallel,
             headers=body.headers,
             pass_through=body.pass_through,
         )
-        view = _view(*await service.get(tx, channel_id))
+        view = _view(service, *await service.get(tx, channel_id))
     catalogue.forget()
     return view
 
@@ -112,7 +114,7 @@ async def change_channel(
         changes["timeouts"] = body.timeouts.model_dump()  # whole: what is left out has its default
     async with db.platform() as tx:
         await service.change(tx, channel, changes, models)
-        view = _view(*await service.get(tx, channel))
+        view = _view(service, *await service.get(tx, channel))
     catalogue.forget()
     return view
 
@@ -144,14 +146,12 @@ async def import_models(
     A model without a price is refused when it is called, never free.
     """
     async with db.platform() as tx:
-        url, headers = await service.listed(tx, channel)
-    listed = read_model_list(await fetch("list of models", url, headers))
+        where = await service.listed(tx, channel)
+    listed = read_model_list(await fetch("list of models", where.url, where.headers, proxy=where.proxy))
     wanted = [name for name in listed if body.only is None or name in body.only]
     async with db.platform() as tx:
         if body.dry_run:
-            _row, present = await service.get(tx, channel)
-            known = {model.model for model in present} | {model.upstream_model for model in present}
-            return schemas.ImportView(listed=listed, added=[name for name in wanted if name not in known])
+            return schemas.ImportView(listed=listed, added=await service.not_served(tx, channel, wanted))
         added = await service.serve_too(tx, channel, wanted)
     catalogue.forget()
     return schemas.ImportView(listed=listed, added=added)

@@ -54,8 +54,5 @@ class ChannelNameTaken(Conflict):
     code = "channel_name_taken"
 
 
-class ReportUnavailable(PlatformError):
+class ReportUnavailable(UpstreamError):
     """The model's provider cannot tell what was used."""
-
-    status = 502
-    code = "upstream_error"

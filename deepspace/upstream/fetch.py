@@ -13,17 +13,22 @@ TIMEOUT_S = 30
 
 
 async def fetch(
-    what: str, url: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None
+    what: str,
+    url: str,
+    headers: Mapping[str, str],
+    query: Mapping[str, str] | None = None,
+    *,
+    proxy: str | None = None,
 ) -> bytes:
     """Return the body of a GET that is answered 200; UpstreamError, naming `what` was asked for, otherwise.
 
-    Redirects are not followed and environment proxies not used.
+    `proxy` is the channel's. Redirects are not followed and environment proxies not used.
     """
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as session,
-            session.get(url, params=query, allow_redirects=False) as response,
+            session.get(url, params=query, allow_redirects=False, proxy=proxy) as response,
         ):
             body = await response.content.read(MAX_BYTES + 1)
             status = response.status

@@ -33,6 +33,11 @@ class ChannelRepository:
         """Return the channel of a name."""
         return (await self._tx.execute(select(Channel.__table__).where(Channel.name == name))).one_or_none()
 
+    async def lock_all(self) -> Sequence[Record]:
+        """Return every channel, locked against changes."""
+        query = select(Channel.__table__).order_by(Channel.id).with_for_update()
+        return (await self._tx.execute(query)).all()
+
     async def models_of(self, channel_id: UUID) -> Sequence[Record]:
         """Return what a channel serves."""
         query = (

@@ -26,6 +26,24 @@ def _http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _proxy_url(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        parts.scheme != "http"
+        or not parts.hostname
+        or parts.path not in {"", "/"}
+        or parts.query
+        or parts.fragment
+        or not text.isascii()
+        or not text.isprintable()
+        or (parts.port or 1) < 1
+    ):
+        raise ValueError("give the http:// address of a proxy, such as http://user:password@proxy:3128")
+    return text.rstrip("/")
+
+
+ProxyUrl = Annotated[str, Field(max_length=500), AfterValidator(_proxy_url)]
+
 _NOT_OURS_TO_SET = frozenset(
     [
         "authorization",
@@ -122,6 +140,10 @@ class ChannelBody(BaseModel):
         None,
         description="A credential that may read the provider's usage report, to check the books against.",
     )
+    proxy: ProxyUrl | None = Field(
+        None,
+        description="The HTTP proxy that leads to the provider, by CONNECT. Encrypted as credentials are.",
+    )
     models: ServedModels
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     weight: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -151,6 +173,7 @@ class ChannelPatch(BaseModel):
     base_url: Annotated[str, Field(max_length=500), AfterValidator(_http_url)] = ""
     api_key: Annotated[str, Field(max_length=500)] | None = None
     usage_key: Annotated[str, Field(max_length=500)] | None = None
+    proxy: ProxyUrl | None = None
     models: ServedModels = []
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -179,6 +202,7 @@ class ChannelView(BaseModel):
     base_url: str
     has_api_key: bool
     has_usage_key: bool
+    proxy: str | None = Field(description="Without its credentials.")
     models: list[ChannelModelView]
     priority: int
     weight: int

@@ -9,17 +9,20 @@ from uuid import UUID
 
 import msgspec
 
-from deepspace.kit.crypto import Sealer
+from deepspace.kit.crypto import SealBroken, Sealer
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import uuid7
 from deepspace.upstream.anthropic.native import read_native_answer
-from deepspace.upstream.catalogue import Catalogue, anthropic_headers, seal_place
+from deepspace.upstream.catalogue import Catalogue, anthropic_headers
 from deepspace.upstream.client import UpstreamClient
+from deepspace.upstream.credentials import SEALED, place_of, proxy_of, without_credentials
 from deepspace.upstream.errors import ChannelNameTaken, UpstreamError
 from deepspace.upstream.repository import ChannelRepository
-from deepspace.upstream.usage_report import usage_key_place
 from deepspace.upstream.wire import error_message, read_answer
+
+NO_CHAT_STATUS = frozenset({400, 404, 405, 422})
+"""How a provider refuses a chat with a model that is for embeddings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,15 @@ class ServedModel:
     upstream_model: str
     context_length: int | None = None
     max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """Where a provider lists its models, the header fields to ask with, and the way there."""
+
+    url: str
+    headers: Mapping[str, str]
+    proxy: str | None
 
 
 class ChannelService:
@@ -55,6 +67,7 @@ class ChannelService:
         timeouts: Mapping[str, float] | None = None,
         on_disconnect: str = "drain",
         usage_key: str | None = None,
+        proxy: str | None = None,
         max_parallel: int | None = None,
         headers: Mapping[str, str] | None = None,
         pass_through: bool = False,
@@ -70,8 +83,9 @@ class ChannelService:
             name=name,
             kind=kind,
             base_url=base_url,
-            sealed_key=self._sealer.seal(api_key, seal_place(channel_id)) if api_key else None,
-            sealed_usage_key=self._sealer.seal(usage_key, usage_key_place(channel_id)) if usage_key else None,
+            sealed_key=self._sealed(api_key, "sealed_key", channel_id),
+            sealed_usage_key=self._sealed(usage_key, "sealed_usage_key", channel_id),
+            sealed_proxy=self._sealed(proxy, "sealed_proxy", channel_id),
             priority=priority,
             weight=weight,
             timeouts=dict(timeouts or {}),
@@ -120,8 +134,8 @@ class ChannelService:
         changes: Mapping[str, Any],
         models: Sequence[ServedModel] | None = None,
     ) -> None:
-        """Change a channel: `changes` are columns, with `api_key` and `usage_key` in the clear (None takes
-        one away). ChannelNameTaken if another channel has the name."""
+        """Change a channel: `changes` are columns, with `api_key`, `usage_key` and `proxy` in the clear (None
+        takes one away). ChannelNameTaken if another channel has the name."""
         repository = ChannelRepository(tx)
         await self.get(tx, channel_id)
         values = dict(changes)
@@ -129,13 +143,9 @@ class ChannelService:
             other = await repository.by_name(values["name"])
             if other is not None and other.id != channel_id:
                 raise ChannelNameTaken
-        for given, column, place in (
-            ("api_key", "sealed_key", seal_place),
-            ("usage_key", "sealed_usage_key", usage_key_place),
-        ):
+        for given, column in SEALED.items():
             if given in values:
-                key = values.pop(given)
-                values[column] = self._sealer.seal(key, place(channel_id)) if key else None
+                values[column] = self._sealed(values.pop(given), column, channel_id)
         if values:
             await repository.change(channel_id, **values)
         if models is not None:
@@ -146,50 +156,70 @@ class ChannelService:
         await self.get(tx, channel_id)
         await ChannelRepository(tx).remove(channel_id)
 
-    async def listed(self, tx: Transaction, channel_id: UUID) -> tuple[str, dict[str, str]]:
-        """Return the address of the provider's list of models and the header fields to ask with."""
+    def shown_proxy(self, row: Record) -> str | None:
+        """Return a channel's proxy without its credentials; None without one, or if it does not open."""
+        try:
+            proxy = proxy_of(row, self._sealer)
+        except SealBroken:
+            return None
+        return without_credentials(proxy) if proxy is not None else None
+
+    async def listed(self, tx: Transaction, channel_id: UUID) -> ModelList:
+        """Return where the provider lists its models, and how to ask."""
         row, _ = await self.get(tx, channel_id)
         headers: dict[str, str] = {**row.headers, "accept": "application/json"}
-        key = self._sealer.open(row.sealed_key, seal_place(channel_id)) if row.sealed_key else None
+        key = (
+            self._sealer.open(row.sealed_key, place_of("sealed_key", channel_id)) if row.sealed_key else None
+        )
+        proxy = proxy_of(row, self._sealer)
         if row.kind == "anthropic":
-            return f"{row.base_url}/models?limit=1000", anthropic_headers(headers, key)
+            return ModelList(f"{row.base_url}/models?limit=1000", anthropic_headers(headers, key), proxy)
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
-        return f"{row.base_url}/models", headers
+        return ModelList(f"{row.base_url}/models", headers, proxy)
+
+    async def not_served(self, tx: Transaction, channel_id: UUID, names: Sequence[str]) -> list[str]:
+        """Return those of a provider's names that its channel does not serve, under whatever name."""
+        _, present = await self.get(tx, channel_id)
+        known = {row.model for row in present} | {row.upstream_model for row in present}
+        return [name for name in names if name not in known]
 
     async def serve_too(self, tx: Transaction, channel_id: UUID, names: Sequence[str]) -> list[str]:
         """Have a channel serve these models of its provider, under the provider's names; return those that
         it did not serve before."""
-        repository = ChannelRepository(tx)
-        _, present = await self.get(tx, channel_id)
-        known = {row.model for row in present} | {row.upstream_model for row in present}
-        new = [name for name in names if name not in known]
-        await repository.add_models(channel_id, [_row(ServedModel(name, name)) for name in new])
+        new = await self.not_served(tx, channel_id, names)
+        await ChannelRepository(tx).add_models(channel_id, [_row(ServedModel(name, name)) for name in new])
         return new
 
     async def test(self, channel_id: UUID) -> dict[str, Any]:
-        """Have the channel's first model say one word, and report how that went."""
+        """Have the channel's first model say one word, or embed one, and report how that went."""
         self._catalogue.forget()
         routes = [route for found in (await self._catalogue.models()).values() for route in found.routes]
         route = next((route for route in routes if route.channel_id == channel_id), None)
         if route is None:
             raise NotFound("The channel is disabled or serves no model.")
-        body = {
-            "model": route.upstream_model,
-            "max_tokens": 1,
-            "messages": [{"role": "user", "content": "Hi"}],
-        }
-        path = "/messages" if route.dialect == "anthropic" else "/chat/completions"
-        headers = dict(route.extra_headers)
-        response = await self._client.post(route, path, msgspec.json.encode(body), headers)
+        chat = {"max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+        is_native = route.dialect == "anthropic"
+        status, payload = await self._ask(route, "/messages" if is_native else "/chat/completions", chat)
+        if not is_native and status in NO_CHAT_STATUS:
+            embedded, vectors = await self._ask(route, "/embeddings", {"input": "Hi"})
+            if embedded == 200 and b'"embedding"' in vectors:
+                return {"ok": True, "model": route.model, "status": embedded}
+        if status != 200:
+            raise UpstreamError(f"The provider answered {status}: {error_message(payload)}")
+        read = read_native_answer if is_native else read_answer
+        return {"ok": read(payload).has_choices, "model": route.model, "status": status}
+
+    async def _ask(self, route: Route, path: str, asked: Mapping[str, Any]) -> tuple[int, bytes]:
+        body = msgspec.json.encode({"model": route.upstream_model, **asked})
+        response = await self._client.post(route, path, body, dict(route.extra_headers))
         try:
-            payload = b"".join([chunk async for chunk in response.chunks()])
+            return response.status, b"".join([chunk async for chunk in response.chunks()])
         finally:
             await response.close()
-        if response.status != 200:
-            raise UpstreamError(f"The provider answered {response.status}: {error_message(payload)}")
-        read = read_native_answer if route.dialect == "anthropic" else read_answer
-        return {"ok": read(payload).has_choices, "model": route.model, "status": response.status}
+
+    def _sealed(self, secret: str | None, column: str, channel_id: UUID) -> bytes | None:
+        return self._sealer.seal(secret, place_of(column, channel_id)) if secret else None
 
 
 def _row(model: ServedModel) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import msgspec
 from deepspace.kit.crypto import Sealer
 from deepspace.kit.db import Database
 from deepspace.kit.errors import NotFound
+from deepspace.upstream.credentials import place_of, proxy_of
 from deepspace.upstream.errors import ReportUnavailable
 from deepspace.upstream.fetch import fetch
 from deepspace.upstream.repository import ChannelRepository
@@ -34,11 +35,6 @@ class ReportedUsage:
     requests: int
     input_tokens: int
     output_tokens: int
-
-
-def usage_key_place(channel_id: UUID) -> str:
-    """Return what a channel's report credential is bound to."""
-    return f"channels|sealed_usage_key|{channel_id}"
 
 
 def read_page(body: bytes) -> tuple[list[ReportedUsage], str | None]:
@@ -88,7 +84,7 @@ class UsageReports:
             raise NotFound("There is no such channel.")
         if row.sealed_usage_key is None:
             raise ReportUnavailable("The channel has no usage_key to read reports with.")
-        key = self._sealer.open(row.sealed_usage_key, usage_key_place(channel_id))
+        key = self._sealer.open(row.sealed_usage_key, place_of("sealed_usage_key", channel_id))
         asked = {
             "start_time": str(int(start.timestamp())),
             "end_time": str(int(end.timestamp())),
@@ -96,15 +92,17 @@ class UsageReports:
             "group_by": "model",
             "limit": "168",
         }
-        return await self._pages(f"{row.base_url}{_PATH}", key, asked)
+        return await self._pages(f"{row.base_url}{_PATH}", key, asked, proxy_of(row, self._sealer))
 
-    async def _pages(self, url: str, key: str, asked: Mapping[str, str]) -> list[ReportedUsage]:
+    async def _pages(
+        self, url: str, key: str, asked: Mapping[str, str], proxy: str | None
+    ) -> list[ReportedUsage]:
         lines: list[ReportedUsage] = []
         page: str | None = None
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
         for _ in range(MAX_PAGES):
             query = {**asked, "page": page} if page is not None else asked
-            found, page = read_page(await fetch("usage report", url, headers, query))
+            found, page = read_page(await fetch("usage report", url, headers, query, proxy=proxy))
             lines += found
             if page is None:
                 return lines

@@ -23,6 +23,7 @@ from deepspace.billing.writer import LedgerWriter
 from deepspace.kit.clock import Clock, SystemClock
 from deepspace.kit.crypto import KeyRing, Sealer
 from deepspace.kit.db import Database
+from deepspace.kit.envelope import EnvelopeSealer
 from deepspace.kit.notices import NoticeListener
 from deepspace.pipeline.chat import chat_pipeline
 from deepspace.pipeline.registry import PluginStep
@@ -30,6 +31,7 @@ from deepspace.pipeline.runner import Pipeline
 from deepspace.policy.organizations import RulesPart
 from deepspace.settings import Settings, SettingsWrong
 from deepspace.upstream.catalogue import Catalogue
+from deepspace.upstream.credentials import CredentialRotation
 from deepspace.upstream.fallbacks import FallbackService
 from deepspace.upstream.http.client import HttpClient
 from deepspace.upstream.routing import Router
@@ -41,7 +43,7 @@ from deepspace.wiring.core import Core
 from deepspace.wiring.identity import IdentityPart
 from deepspace.wiring.policy import PolicyPart, wire_policy
 
-CREDENTIAL_KEY = "channel-credentials.1"
+CREDENTIAL_KEY, PLAIN_CREDENTIAL_KEY = "channel-credentials.2", "channel-credentials.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Platform:
     provider_checks: ProviderChecks
     catalogue: Catalogue
     channels: ChannelService
+    rotation: CredentialRotation
     chat: Pipeline
     policy: PolicyPart
     provided: Mapping[type[Any], Any]
@@ -84,7 +87,7 @@ def wire(settings: Settings, clock: Clock | None = None, plugins: Sequence[Plugi
     if a needed setting is absent."""
     core = _core(settings, clock or SystemClock())
     database = core.database
-    sealer = Sealer(core.ring.key(CREDENTIAL_KEY))
+    sealer = _credential_sealer(core)
     client = HttpClient()
     billing = wire_billing(core, UsageReports(database, sealer))
     policy = wire_policy(core)
@@ -132,9 +135,29 @@ def wire(settings: Settings, clock: Clock | None = None, plugins: Sequence[Plugi
         provider_checks=billing.provider_checks,
         catalogue=catalogue,
         channels=channels,
+        rotation=CredentialRotation(sealer, AuditedOrganizationEvents()),
         chat=chat,
         policy=policy,
         provided={**{type(thing): thing for thing in things}, AddressGate: policy.gate},
+    )
+
+
+def _credential_sealer(core: Core) -> EnvelopeSealer:
+    """Return what seals channels' credentials: by the key set for it, or one derived from the root secret; by
+    the others it only opens."""
+    settings = core.settings
+    given = settings.credential_keys_accepted
+    accepted = [text.strip() for text in given.get_secret_value().split(",")] if given is not None else []
+    current = [settings.credential_key.get_secret_value()] if settings.credential_key is not None else []
+    try:
+        rings = [KeyRing(text.encode()) for text in accepted if text]
+        first = [KeyRing(text.encode()) for text in current]
+    except ValueError as error:
+        raise SettingsWrong(f"DEEPSPACE_CREDENTIAL_KEYS_ACCEPTED: {error}") from None
+    every = [*first, core.ring, *rings]
+    return EnvelopeSealer(
+        [ring.key(CREDENTIAL_KEY) for ring in every],
+        [Sealer(ring.key(PLAIN_CREDENTIAL_KEY)) for ring in every],
     )
 
 

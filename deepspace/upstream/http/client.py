@@ -27,7 +27,7 @@ class HttpClient:
     def __init__(self, *, connections: int = 4000, context: ssl.SSLContext | None = None) -> None:
         """At most `connections` at a time. `context` is for TLS; the system's authorities if it is None."""
         self._pool = Pool(Dialler(context), connections)
-        self._heads: dict[tuple[str, str, str | None, bool], tuple[Origin, bytes]] = {}
+        self._heads: dict[tuple[str, str, str | None, str | None, bool], tuple[Origin, bytes]] = {}
 
     async def post(self, route: Route, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a request; see UpstreamClient.post."""
@@ -61,13 +61,13 @@ class HttpClient:
             raise UpstreamUnavailable("The provider could not be reached.") from error
 
     def _head(self, route: Route, path: str, *, is_json: bool) -> tuple[Origin, bytes]:
-        key = (route.base_url, path, route.api_key, is_json)
+        key = (route.base_url, path, route.api_key, route.proxy, is_json)
         found = self._heads.get(key)
         if found is None:
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
             found = self._heads[key] = (
-                origin_of(route.base_url),
+                origin_of(route.base_url, route.proxy),
                 head_of(route.base_url, path, route.api_key, is_json=is_json),
             )
         return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from deepspace.upstream.errors import UpstreamUnavailable
 
@@ -20,15 +21,52 @@ _FORBIDDEN_IN_TARGET = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy that opens tunnels; `authorization` is the value of the header of that name."""
+
+    host: str
+    port: int
+    authorization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """Who a connection leads to."""
+    """Who a connection leads to, and through which proxy."""
 
     host: str
     port: int
     tls: bool
+    proxy: Proxy | None = None
 
 
-def origin_of(base_url: str) -> Origin:
+def proxy_of(url: str) -> Proxy:
+    """Return the proxy of an address such as `http://user:password@proxy:3128`; UpstreamUnavailable if it is
+    none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UpstreamUnavailable("The channel's proxy is not an HTTP address.") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise UpstreamUnavailable("The channel's proxy is not an HTTP address.")
+    authorization = None
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        authorization = f"Basic {b64encode(pair.encode()).decode()}"
+    return Proxy(parts.hostname, port or 80, authorization)
+
+
+def connect_request(origin: Origin, proxy: Proxy) -> bytes:
+    """Return the request for a tunnel (RFC 9110, 9.3.6)."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host.encode("idna").decode()
+    target = f"{host}:{origin.port}"
+    lines = [f"CONNECT {target} HTTP/1.1\r\n".encode(), field("host", target)]
+    if proxy.authorization is not None:
+        lines.append(field("proxy-authorization", proxy.authorization))
+    return b"".join([*lines, b"\r\n"])
+
+
+def origin_of(base_url: str, proxy: str | None = None) -> Origin:
     """Return the origin of an http or https address; UpstreamUnavailable if it is none."""
     try:
         parts = urlsplit(base_url)
@@ -38,7 +76,8 @@ def origin_of(base_url: str) -> Origin:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
         raise UpstreamUnavailable("The channel's address is not an HTTP address.")
     tls = parts.scheme == "https"
-    return Origin(parts.hostname, port or (443 if tls else 80), tls)
+    via = proxy_of(proxy) if proxy is not None else None
+    return Origin(parts.hostname, port or (443 if tls else 80), tls, via)
 
 
 def field(name: str, value: str) -> bytes:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deepspace.upstream.errors import UpstreamUnavailable
+from tests.support.connect_proxy import connect_proxy
 from tests.upstream.http.provider import OK, Talk, answering, client, post, provider, whole
 
 ANSWER = OK + b"content-length: 2\r\n\r\nhi"
@@ -207,6 +208,24 @@ async def test_tls_checks_who_answers(certificate: tuple[ssl.SSLContext, Path]) 
             with pytest.raises(UpstreamUnavailable):
                 await post(http, made.route())
         assert len(made.requests) == 3
+
+
+async def test_tls_goes_through_a_proxy_from_end_to_end(certificate: tuple[ssl.SSLContext, Path]) -> None:
+    server, path = certificate
+    with connect_proxy("lab", "secret") as proxy:
+        async with (
+            provider(answering(ANSWER), server) as made,
+            client(ssl.create_default_context(cafile=str(path))) as http,
+        ):
+            through = replace(made.route(), proxy=proxy.url)
+            for _ in range(2):
+                assert await whole(await post(http, through))
+            assert proxy.asked == [f"CONNECT localhost:{made.port}"]
+            assert await whole(await post(http, made.route()))
+            assert made.connections == 2  # one way is not the other's
+            wrong = replace(through, proxy=proxy.url.replace("secret", "guess"))
+            with pytest.raises(UpstreamUnavailable):
+                await post(http, wrong)
 
 
 async def test_a_provider_without_tls_is_no_https_provider() -> None:
