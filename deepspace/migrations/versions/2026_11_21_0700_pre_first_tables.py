@@ -269,17 +269,13 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Apply. A lock that is not had in 3 s, or a statement over 60 s, ends the migration and changes nothing."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
+    """Apply."""
     for statement in STATEMENTS:
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Take back."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
     op.execute(
         "DROP TABLE usage_records, transactions, holds, api_keys, wallets, sessions, projects, org_members, channel_models, users, prices, orgs, channels, audit_logs"
     )

@@ -94,17 +94,13 @@ OLD_CONSTRAINTS = (
 
 
 def upgrade() -> None:
-    """Apply. A lock that is not had in 3 s, or a statement over 60 s, ends the migration and changes nothing."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
+    """Apply."""
     for statement in STATEMENTS:
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Take back. Fails, and changes nothing, if a reference has been used more than once."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
     op.execute("DROP TABLE call_answers, budget_counters, budgets")
     for statement in OLD_CONSTRAINTS:
         op.execute(statement)

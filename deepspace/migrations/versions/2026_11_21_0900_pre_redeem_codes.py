@@ -9,9 +9,7 @@ down_revision = "2026_11_21_0800"
 
 
 def upgrade() -> None:
-    """Apply. A lock that is not had in 3 s, or a statement over 60 s, ends the migration and changes nothing."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
+    """Apply."""
     op.execute(
         """
         CREATE TABLE redeem_codes (
@@ -35,6 +33,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
     op.execute("DROP TABLE redeem_codes")

@@ -18,16 +18,12 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """Apply. A lock that is not had in 3 s, or a statement over 60 s, ends the migration and changes nothing."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
+    """Apply."""
     for name, columns in INDEXES:
         op.execute(f"CREATE INDEX {name} ON {columns}")
 
 
 def downgrade() -> None:
     """Take back."""
-    op.execute("SET LOCAL lock_timeout = '3s'")
-    op.execute("SET LOCAL statement_timeout = '60s'")
     for name, _ in INDEXES:
         op.execute(f"DROP INDEX {name}")
