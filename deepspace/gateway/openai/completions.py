@@ -91,7 +91,7 @@ def parse_completion(body: bytes) -> ChatCall:
         wants_usage=asked.stream_options is not None and asked.stream_options.include_usage,
         max_tokens=asked.max_tokens,
         choices=choices,
-        body=body,
+        body=msgspec.json.encode(fields),  # what is meant, in one spelling: it is what the hold bounds
         fields=fields,
         dialect="completions",
     )
@@ -131,7 +131,7 @@ class CompletionEncoder:
 
     def inner(self, call: ChatCall) -> Mapping[str, Any]:
         """Return the call as a chat request."""
-        return chat_request(call.fields)
+        return chat_request(fields_of(call.fields))
 
     def frame(self, x: Exchange, data: bytes) -> bytes:
         """Return a chunk as an event; nothing for one that says nothing in this dialect."""

@@ -142,6 +142,11 @@ def logprobs_of(choice: JSON) -> list[JSON]:
     ]
 
 
+def arguments_text(arguments: Any) -> str:
+    """Return a tool's arguments as a text; some servers send an object."""
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+
 def output_of(choice: JSON, trace_id: str, *, sealed: bool) -> list[JSON]:
     """Return the items that say what a choice says."""
     said = object_of(choice.get("message"))
@@ -159,8 +164,7 @@ def output_of(choice: JSON, trace_id: str, *, sealed: bool) -> list[JSON]:
     for number, call in enumerate(objects_of(said.get("tool_calls"))):
         function = object_of(call.get("function"))
         call_id = call.get("id") or f"call_{trace_id}_{number}"
-        arguments = function.get("arguments")
-        text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments or {}).decode()
+        text = arguments_text(function.get("arguments") or {})
         output.append(
             call_item(f"fc_{trace_id}_{len(output)}", call_id, function.get("name"), text, "completed")
         )

@@ -24,6 +24,16 @@ class _ResponsesBody(msgspec.Struct):
     max_output_tokens: int | None = None
     stream: bool | None = None
     tools: list[dict[str, msgspec.Raw]] | None = None
+    tool_choice: str | dict[str, msgspec.Raw] | None = None
+    parallel_tool_calls: bool | None = None
+    text: dict[str, msgspec.Raw] | None = None
+    reasoning: dict[str, msgspec.Raw] | None = None
+    metadata: dict[str, msgspec.Raw] | None = None
+    include: list[str] | None = None
+    truncation: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: int | None = None
 
 
 _body_decoder = msgspec.json.Decoder(_ResponsesBody)
@@ -43,7 +53,7 @@ def parse_response(body: bytes) -> ChatCall:
         wants_usage=True,
         max_tokens=asked.max_output_tokens,
         choices=1,
-        body=body,
+        body=msgspec.json.encode(fields),  # what is meant, in one spelling: it is what the hold bounds
         fields=fields,
         dialect="responses",
     )

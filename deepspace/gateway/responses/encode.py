@@ -14,7 +14,7 @@ from deepspace.gateway.responses.stream import EventsOfChunks
 from deepspace.kit.errors import PlatformError
 from deepspace.kit.money import decimal_from_nano
 from deepspace.pipeline.exchange import ChatCall, Exchange
-from deepspace.upstream.anthropic.words import JSON, object_of, objects_of
+from deepspace.upstream.anthropic.words import JSON, fields_of, object_of, objects_of
 
 _FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 """Status → the word of the Responses API for what went wrong; any other one is its `server_error`."""
@@ -32,7 +32,7 @@ class ResponsesEncoder:
 
     def inner(self, call: ChatCall) -> Mapping[str, Any]:
         """Return the call as a chat request."""
-        return chat_request(call.fields)
+        return chat_request(fields_of(call.fields))
 
     def frame(self, x: Exchange, data: bytes) -> bytes:
         """Return the events that a chunk becomes."""
@@ -83,7 +83,7 @@ class ResponsesEncoder:
         return self._events
 
     def _begun(self, x: Exchange) -> JSON:
-        return response_of(x.call.fields, x.trace_id, int(x.started_at.timestamp()))
+        return response_of(fields_of(x.call.fields), x.trace_id, int(x.started_at.timestamp()))
 
     def _ended(self, x: Exchange, model: Any, output: list[JSON], finish: str) -> JSON:
         if self._completed_at is None:  # written once: the answer that is kept is the answer that is sent

@@ -98,7 +98,8 @@ def _chosen(choice: JSON, tools: list[JSON]) -> tuple[list[JSON], Any]:
         return tools, {"type": "function", "function": {"name": choice.get("name")}}
     if kind_of(choice) == "allowed_tools":
         allowed = {str(tool.get("name")) for tool in objects_of(choice.get("tools"))}
-        return [tool for tool in tools if tool["function"].get("name") in allowed], choice.get("mode", "auto")
+        mode = "required" if choice.get("mode") == "required" else "auto"
+        return [tool for tool in tools if str(tool["function"].get("name")) in allowed], mode
     raise UnsupportedFeature(
         f"'tool_choice' of type '{kind_of(choice)}' names a tool that is not offered here.",
         param="tool_choice",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from deepspace.gateway.responses.answer import (
+    arguments_text,
     call_item,
     item_status,
     logprobs_of,
@@ -141,7 +142,8 @@ class EventsOfChunks:
                 item = self._calls[number] = self._add("call")
                 item.call_id = call.get("id") or f"call_{self._trace_id}_{number}"
                 item.name = function.get("name")
-            item.text += [function["arguments"]] if function.get("arguments") else []
+            if function.get("arguments"):
+                item.text.append(arguments_text(function["arguments"]))
 
     def _last(self, kind: str) -> _Item:
         """Return the last item if it is of this kind, else a new one."""

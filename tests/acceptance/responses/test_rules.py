@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 import uuid
 from typing import Any
 
@@ -100,13 +102,19 @@ def test_allowed_tools_are_the_only_ones_offered(live: Live) -> None:
     assert got.body["tool_choice"] == "required"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", ["fake-echo", "claude-echo", "fake-no-done"])
+@pytest.mark.parametrize(
+    ("model", "stream"),
+    [
+        ("fake-echo", False),
+        ("fake-echo", True),
+        ("claude-echo", False),
+        ("claude-echo", True),
+        ("fake-no-done", True),
+    ],
+)
 def test_a_retry_under_the_same_reference_is_replayed_byte_for_byte_and_free(
     live: Live, claude: FakeAnthropic, model: str, stream: bool
 ) -> None:
-    if model == "fake-no-done" and not stream:
-        pytest.skip("it only streams")
     headers = {"idempotency-key": uuid.uuid4().hex}
     before = live.balance()
     first = post(live, model=model, input="say it once", stream=stream, headers=headers)
@@ -129,3 +137,40 @@ def test_a_stream_says_when_it_ends_and_has_no_other_end(live: Live) -> None:
     assert events[-1][0] == "response.completed"
     assert all(name for name, _ in events)
     assert "[DONE]" not in [data for _, data in events]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["fake-echo", "claude-echo"])
+def test_guardrails_see_what_is_asked_and_what_is_answered(
+    live: Live, claude: FakeAnthropic, model: str, stream: bool
+) -> None:
+    tenant = live.tenant()
+    path = f"/api/organizations/{tenant.organization_id}/policies"
+    for rule in (
+        {"guard": "pii", "action": "mask", "on": ["input"]},
+        {"guard": "words", "action": "mask", "words": ["forty two"], "on": ["output"]},
+    ):
+        made = live.call(path, tenant.token, "POST", json={"kind": "guardrail", **rule})
+        assert made.status_code == 201, made.text
+    time.sleep(1.05)  # until every process has seen them
+    said = [{"role": "user", "content": "write forty two to ann.lee@lab.example.org now"}]
+    answer = post(live, tenant.api_key, model=model, input=said, stream=stream)
+    assert answer.status_code == 200, answer.text
+    end = json.loads(parse_events(answer.text)[-1][1])["response"] if stream else answer.json()
+    told = end["output"][0]["content"][0]["text"]
+    assert "[mail]" in told
+    assert "forty" not in told
+    received = [entry.body for entry in (*live.upstream.received, *claude.received)]
+    assert "ann.lee" not in json.dumps(received)
+
+
+def test_the_hold_bounds_what_is_meant_however_it_is_spelled(live: Live) -> None:
+    image = {"type": "input_image", "image_url": "https://example.org/a.png"}
+    plain = json.dumps({"model": "fake-echo", "input": [{"role": "user", "content": [image]}]})
+    spelled = plain.replace("input_image", "input\\u005fimage")
+    amounts: list[str] = []
+    for content in (plain, spelled):
+        answer = live.call("/v1/responses", method="POST", content=content)
+        assert answer.status_code == 200, answer.text
+        amounts.append(live.trace(answer.headers["x-trace-id"])["hold"]["amount"])
+    assert amounts[0] == amounts[1]
