@@ -14,7 +14,7 @@ from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import uuid7
 from deepspace.upstream.anthropic.native import read_native_answer
-from deepspace.upstream.catalogue import Catalogue, anthropic_headers
+from deepspace.upstream.catalogue import Catalogue, Route, anthropic_headers
 from deepspace.upstream.client import UpstreamClient
 from deepspace.upstream.credentials import SEALED, place_of, proxy_of, without_credentials
 from deepspace.upstream.errors import ChannelNameTaken, UpstreamError

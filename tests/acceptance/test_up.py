@@ -186,6 +186,20 @@ def test_the_local_embeddings_know_a_translation_from_a_stranger(up: Up, sdk: op
     )
 
 
+@pytest.mark.skipif(
+    not local_embeddings.is_installed(), reason="the embedding model is not for this platform"
+)
+def test_the_channel_of_the_local_embeddings_stands_the_test_of_a_channel(up: Up) -> None:
+    body = {"email": up.first_run["admin_email"], "password": up.first_run["admin_password"]}
+    login = httpx2.post(f"{up.url}/api/auth/login", json=body, trust_env=False)
+    headers = as_(login.json()["access_token"])
+    listed = httpx2.get(f"{up.url}/api/admin/channels", headers=headers, trust_env=False).json()["items"]
+    [channel] = [item for item in listed if item["name"] == "local-embeddings"]
+    path = f"{up.url}/api/admin/channels/{channel['id']}/test"
+    tried = httpx2.post(path, headers=headers, timeout=30, trust_env=False)
+    assert tried.json() == {"ok": True, "model": local_embeddings.MODEL, "status": 200}
+
+
 def cosine(one: list[float], other: list[float]) -> float:
     """Return the cosine of two vectors of length one."""
     return sum(a * b for a, b in zip(one, other, strict=True))
