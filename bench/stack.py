@@ -20,7 +20,7 @@ import httpx2
 
 from bench.exchanges import MODEL, PER_MILLION
 from deepspace.accounts.key_service import KeyWish
-from deepspace.accounts.repository import PeopleRepository
+from deepspace.accounts.org_repository import MemberRepository
 from deepspace.cli import administration
 from deepspace.kit.embedded_postgres import DURABLE, EmbeddedPostgres
 from deepspace.kit.money import micro_per_million
@@ -185,6 +185,6 @@ async def _join(stack: Stack, emails: list[str], password: str) -> None:
         async with platform.database.platform() as tx:
             for email in emails:
                 user_id = await platform.accounts.create_user(tx, email=email, name="P", password=password)
-                await PeopleRepository(tx).add_member(uuid.UUID(stack.organization_id), user_id, "admin")
+                await MemberRepository(tx, uuid.UUID(stack.organization_id)).add(user_id, "admin")
     finally:
         await platform.close()

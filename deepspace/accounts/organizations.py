@@ -6,27 +6,22 @@ under it. They take a transaction and never commit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from deepspace.accounts.events import OrganizationEvents
+from deepspace.accounts.founding import Founding
 from deepspace.accounts.granting import Actor
 from deepspace.accounts.key_repository import KeyRepository
 from deepspace.accounts.org_errors import LastOwner
-from deepspace.accounts.org_parts import OrgPart
 from deepspace.accounts.org_repository import MemberRepository, OrgRowRepository, RoleRepository
 from deepspace.accounts.permissions import API_KEY_PERMISSIONS
 from deepspace.accounts.person import person_of
 from deepspace.accounts.principal import Membership, Principal, membership
-from deepspace.accounts.project_repository import ProjectRepository
 from deepspace.accounts.standing import locked_actor, place_of
 from deepspace.kit.clock import Clock
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound, PermissionDenied, ValidationFailed
-from deepspace.kit.ids import uuid7
-
-DEFAULT_PROJECT = "Default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +47,10 @@ class OrganizationService:
     """Organisations and their members."""
 
     def __init__(
-        self, parts: Sequence[OrgPart], clock: Clock, events: OrganizationEvents, *, founding_open: bool
+        self, founding: Founding, clock: Clock, events: OrganizationEvents, *, founding_open: bool
     ) -> None:
-        """`parts` are what other slices keep; `founding_open` lets people make organisations."""
-        self._parts = parts
+        """`founding_open` lets people make organisations."""
+        self._founding = founding
         self._clock = clock
         self._events = events
         self._founding_open = founding_open
@@ -69,16 +64,8 @@ class OrganizationService:
         person = person_of(principal)
         if not self._founding_open and not principal.may_operate("operator:users"):
             raise PermissionDenied("Organisations are made by the operators of this platform.")
-        await OrgRowRepository(tx, org_id).add(name)
-        await MemberRepository(tx, org_id).add(person.user_id, "owner")
-        await ProjectRepository(tx, org_id).add(id=uuid7(), name=DEFAULT_PROJECT, is_default=True)
-        await self.furnish(tx, org_id)
+        await self._founding.found(tx, name, person.user_id, org_id=org_id)
         await self._events.append(tx, "organization.created", org_id, person.user_id, name=name)
-
-    async def furnish(self, tx: Transaction, org_id: UUID) -> None:
-        """Give a new organisation what other slices keep for it."""
-        for part in self._parts:
-            await part.open(tx, org_id)
 
     async def rename(self, tx: Transaction, org_id: UUID, principal: Principal, name: str) -> None:
         """Give an organisation another name."""

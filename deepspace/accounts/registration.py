@@ -15,9 +15,9 @@ from uuid import UUID
 
 from deepspace.accounts.errors import EmailTaken, RegistrationClosed
 from deepspace.accounts.events import AccountEvents
+from deepspace.accounts.founding import Founding
 from deepspace.accounts.identity_repository import PersonRepository
 from deepspace.accounts.repository import PeopleRepository
-from deepspace.accounts.service import AccountsService
 from deepspace.kit.db import Record, Transaction
 from deepspace.kit.ids import uuid7
 
@@ -33,14 +33,6 @@ class Invitations(Protocol):
 
     async def claim(self, tx: Transaction, token: str, email: str, user_id: UUID) -> bool:
         """Use the invitation up and make the user a member; False if it is not good (any more)."""
-        ...
-
-
-class Founding(Protocol):
-    """What a new organisation needs from other slices: its wallet."""
-
-    async def __call__(self, tx: Transaction, org_id: UUID) -> None:
-        """Furnish the organisation."""
         ...
 
 
@@ -64,14 +56,12 @@ class RegistrationService:
         self,
         mode: Mode,
         invitations: Invitations,
-        accounts: AccountsService,
         founding: Founding,
         events: AccountEvents,
     ) -> None:
         """`mode` is DEEPSPACE_REGISTRATION."""
         self.mode: Mode = mode
         self._invitations = invitations
-        self._accounts = accounts
         self._founding = founding
         self._events = events
 
@@ -109,13 +99,8 @@ class RegistrationService:
         if token is not None and not await self._invitations.claim(tx, token, newcomer.email, user_id):
             raise RegistrationClosed("This invitation is unknown, was used before, or is too old.")
         if self.mode == "open" and (token is None or newcomer.organization_name is not None):
-            await self._found(tx, newcomer.organization_name or newcomer.name, user_id)
+            await self._founding.found(tx, newcomer.organization_name or newcomer.name, user_id)
         await self._events.append(tx, "account.registered", user_id, {"mode": self.mode})
         user = await people.locked(user_id)
         assert user is not None  # noqa: S101 - inserted above
         return user
-
-    async def _found(self, tx: Transaction, name: str, owner_id: UUID) -> None:
-        org_id = await self._accounts.create_org(tx, name=name, owner_id=owner_id)
-        await self._accounts.create_project(tx, org_id, name="Default")
-        await self._founding(tx, org_id)

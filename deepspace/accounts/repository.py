@@ -42,14 +42,6 @@ class PeopleRepository:
         """Replace a user's password hash."""
         await self._tx.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
-    async def add_org(self, org_id: UUID, name: str) -> None:
-        """Insert an organisation."""
-        await self._tx.execute(insert(Org).values(id=org_id, name=name))
-
-    async def add_member(self, org_id: UUID, user_id: UUID, role: str) -> None:
-        """Insert a membership."""
-        await self._tx.execute(insert(OrgMember).values(org_id=org_id, user_id=user_id, role=role))
-
     async def memberships(self, user_id: UUID) -> Sequence[Any]:
         """Return (id, name, role, permissions of a role of the organisation's own or None) of every
         organisation of a user, oldest first."""
@@ -117,11 +109,3 @@ class OrgRepository:
         """Return a project of this organisation."""
         query = select(Project.__table__).where(Project.org_id == self._org_id, Project.id == project_id)
         return (await self._tx.execute(query)).one_or_none()
-
-    async def add_project(self, project_id: UUID, name: str) -> None:
-        """Insert a project; the first one of an organisation is its default."""
-        has_default = select(Project.id).where(Project.org_id == self._org_id, Project.is_default)
-        query = insert(Project).values(
-            id=project_id, org_id=self._org_id, name=name, is_default=~has_default.exists()
-        )
-        await self._tx.execute(query)

@@ -8,7 +8,7 @@ from deepspace.accounts.errors import EmailTaken
 from deepspace.accounts.events import AccountEvents
 from deepspace.accounts.identity_repository import PersonRepository, SecondFactorRepository
 from deepspace.accounts.passwords import Passwords
-from deepspace.accounts.repository import OrgRepository, PeopleRepository
+from deepspace.accounts.repository import PeopleRepository
 from deepspace.kit.clock import Clock
 from deepspace.kit.db import Transaction
 from deepspace.kit.errors import NotFound
@@ -67,17 +67,3 @@ class AccountsService:
     async def has_operator(self, tx: Transaction) -> bool:
         """Tell whether the first start has happened."""
         return await PeopleRepository(tx).any_operator()
-
-    async def create_org(self, tx: Transaction, *, name: str, owner_id: UUID) -> UUID:
-        """Create an organisation with its first owner."""
-        people = PeopleRepository(tx)
-        org_id = uuid7()
-        await people.add_org(org_id, name)
-        await people.add_member(org_id, owner_id, "owner")
-        return org_id
-
-    async def create_project(self, tx: Transaction, org_id: UUID, *, name: str) -> UUID:
-        """Create a project."""
-        project_id = uuid7()
-        await OrgRepository(tx, org_id).add_project(project_id, name)
-        return project_id

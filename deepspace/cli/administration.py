@@ -26,10 +26,8 @@ async def create_user(
         )
         made = {"user_id": str(user_id)}
         if organization is not None:
-            org_id = await platform.accounts.create_org(tx, name=organization, owner_id=user_id)
-            project_id = await platform.accounts.create_project(tx, org_id, name="Default")
-            await platform.billing.open_wallet(tx, org_id)
-            made |= {"organization_id": str(org_id), "project_id": str(project_id)}
+            founded = await platform.founding.found(tx, organization, user_id)
+            made |= {"organization_id": str(founded.org_id), "project_id": str(founded.project_id)}
     return made
 
 

@@ -35,25 +35,25 @@ async def seed(platform: Platform, data_dir: Path, url: str) -> dict[str, str] |
         if await platform.accounts.has_operator(tx):
             return None
         password = secrets.token_urlsafe(15)
-        accounts = platform.accounts
-        user_id = await accounts.create_user(
+        user_id = await platform.accounts.create_user(
             tx, email=ADMIN_EMAIL, name="Operator", password=password, is_operator=True
         )
-        org_id = await accounts.create_org(tx, name="My lab", owner_id=user_id)
-        project_id = await accounts.create_project(tx, org_id, name="Default")
-        await platform.billing.open_wallet(tx, org_id)
+        lab = await platform.founding.found(tx, "My lab", user_id)
         await platform.moves.topup(
-            tx, org_id, nano(STARTING_BALANCE), Authority(user_id, "starting balance", f"first-run:{org_id}")
+            tx,
+            lab.org_id,
+            nano(STARTING_BALANCE),
+            Authority(user_id, "starting balance", f"first-run:{lab.org_id}"),
         )
-        wish = KeyWish(name="first key", project_id=project_id)
-        key = await platform.keys.issue(tx, org_id, wish, created_by=user_id)
+        wish = KeyWish(name="first key", project_id=lab.project_id)
+        key = await platform.keys.issue(tx, lab.org_id, wish, created_by=user_id)
         found = {
             "url": url,
             "admin_email": ADMIN_EMAIL,
             "admin_password": password,
             "api_key": key.secret,
-            "organization_id": str(org_id),
-            "project_id": str(project_id),
+            "organization_id": str(lab.org_id),
+            "project_id": str(lab.project_id),
         }
         _write_private(data_dir / FILE, json.dumps(found, indent=1) + "\n")
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepspace.accounts.authenticator import Authenticator
+from deepspace.accounts.founding import Founding
 from deepspace.accounts.guard import AddressGate
 from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.service import AccountsService
@@ -57,6 +58,7 @@ class Platform:
     client: HttpClient
     authenticator: Authenticator
     accounts: AccountsService
+    founding: Founding
     keys: KeyService
     identity: IdentityPart
     notices: NoticeListener
@@ -125,6 +127,7 @@ def wire(settings: Settings, clock: Clock | None = None, plugins: Sequence[Plugi
         client=client,
         authenticator=accounts.authenticator,
         accounts=accounts.service,
+        founding=accounts.founding,
         keys=accounts.keys,
         identity=accounts.identity,
         notices=accounts.notices,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepspace.accounts.authenticator import NOTICES, Authenticator
+from deepspace.accounts.founding import Founding
 from deepspace.accounts.invitation_mail import InvitationMail
 from deepspace.accounts.key_service import KeyService
 from deepspace.accounts.org_parts import OrgPart
@@ -26,6 +27,7 @@ class AccountsPart:
 
     authenticator: Authenticator
     service: AccountsService
+    founding: Founding
     keys: KeyService
     identity: IdentityPart
     notices: NoticeListener
@@ -40,13 +42,12 @@ def wire_accounts(core: Core, parts: Sequence[OrgPart]) -> AccountsPart:
     service = AccountsService(passwords, core.clock, AuditedAccountEvents())
     keys = KeyService(core.ring, core.clock, AuditedOrganizationEvents())
     orgs = wire_organizations(core, parts)
-    near = Neighbours(
-        tokens, authenticator, passwords, service, orgs.invitations, orgs.organizations.furnish, orgs.deletion
-    )
+    near = Neighbours(tokens, authenticator, passwords, orgs.invitations, orgs.founding, orgs.deletion)
     identity = wire_identity(core, near)
     return AccountsPart(
         authenticator=authenticator,
         service=service,
+        founding=orgs.founding,
         keys=keys,
         identity=identity,
         notices=NoticeListener(

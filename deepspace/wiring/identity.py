@@ -20,7 +20,6 @@ from deepspace.accounts.passwords import Passwords
 from deepspace.accounts.person import Reauthentication
 from deepspace.accounts.profile import ProfileService
 from deepspace.accounts.registration import Founding, Invitations, RegistrationService
-from deepspace.accounts.service import AccountsService
 from deepspace.accounts.sessions import SessionService
 from deepspace.accounts.sign_in import SignIn
 from deepspace.accounts.throttle import Throttle
@@ -38,7 +37,6 @@ class Neighbours:
     tokens: TokenService
     authenticator: Authenticator
     passwords: Passwords
-    accounts: AccountsService
     invitations: Invitations
     founding: Founding
     closing: Closing
@@ -80,9 +78,7 @@ def wire_identity(core: Core, near: Neighbours) -> IdentityPart:
         second_factor=second_factor,
         one_time=one_time,
     )
-    registration = RegistrationService(
-        settings.registration, near.invitations, near.accounts, near.founding, events
-    )
+    registration = RegistrationService(settings.registration, near.invitations, near.founding, events)
     oidc = OidcSignIn(_providers(core, public_url), registration, ring, clock, events)
     post = PostOffice(_mail_sender(settings))
     desk = Desk(

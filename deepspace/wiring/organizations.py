@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deepspace.accounts.founding import Founding
 from deepspace.accounts.invitations import InvitationService
 from deepspace.accounts.org_deletion import OrgDeletion
 from deepspace.accounts.org_parts import OrgPart
@@ -21,6 +22,7 @@ class OrganizationsPart:
     """What signing in needs of organisations."""
 
     organizations: OrganizationService
+    founding: Founding
     deletion: OrgDeletion
     invitations: InvitationService
     provided: Provided
@@ -30,11 +32,13 @@ def wire_organizations(core: Core, parts: Sequence[OrgPart]) -> OrganizationsPar
     """Build it; `parts` are what other slices keep for every organisation."""
     founding_open = core.settings.registration != "closed"
     events = AuditedOrganizationEvents()
-    organizations = OrganizationService(parts, core.clock, events, founding_open=founding_open)
+    founding = Founding(parts)
+    organizations = OrganizationService(founding, core.clock, events, founding_open=founding_open)
     deletion = OrgDeletion(parts, core.clock, events)
     invitations = InvitationService(core.ring, core.clock, events)
     return OrganizationsPart(
         organizations=organizations,
+        founding=founding,
         deletion=deletion,
         invitations=invitations,
         provided=(
