@@ -102,7 +102,7 @@ $(STAMP)/dev: requirements/dev.txt $(STAMP)/runtime $(STAMP)/local $(STAMP)/node
 $(STAMP)/clients: requirements/clients.txt | $(BIN)/python
 	@echo "set-up: client libraries for the tests"
 	@$(BIN)/python -m venv --clear $(VENV)/clients
-	@$(VENV)/clients/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes --no-deps -r requirements/clients.txt
+	@$(VENV)/clients/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/clients.txt
 	@touch $@
 
 $(STAMP)/npm: package.json package-lock.json .npmrc $(STAMP)/node
