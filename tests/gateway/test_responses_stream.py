@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pydantic
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
@@ -15,7 +17,9 @@ from deepspace.gateway.responses.answer import output_of, response_of
 from deepspace.gateway.responses.input import Conversation, seal, unseal
 from deepspace.gateway.responses.stream import EventsOfChunks
 from deepspace.kit.sse import SseScanner
+from deepspace.upstream.anthropic.stream import ChunksOfEvents, read_event
 
+RECORDINGS = sorted((Path(__file__).parents[1] / "data").glob("*/*.sse"))
 EVENTS: Any = pydantic.TypeAdapter(ResponseStreamEvent)
 TRACE = "0" * 32
 TEXT = st.text('aé上\n"\\{}', max_size=12)
@@ -97,6 +101,35 @@ def _sense(output: list[dict[str, Any]]) -> list[Any]:
         else:
             said.append((item["name"], item["arguments"], item["call_id"]))
     return said
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_providers_send_becomes_a_response(recording: Path) -> None:
+    chunks = ChunksOfEvents(1) if recording.parent.name == "anthropic" else None
+    stream = EventsOfChunks(response_of({"model": "m"}, TRACE, 1), TRACE, sealed=True)
+    heard, said = b"", ""
+    for event in SseScanner().feed(recording.read_bytes()):
+        if event.data in (b"", b"[DONE]"):
+            continue
+        told = chunks.take(read_event(event.data)) if chunks is not None else [json.loads(event.data)]
+        for chunk in told:
+            heard += stream.take(msgspec.json.encode(chunk))
+            for choice in chunk.get("choices", []):
+                said += (choice.get("delta") or {}).get("content") or ""
+    heard += stream.end(lambda output: ("response.completed", {"response": {"output": output}}))
+    events = [json.loads(event.data) for event in SseScanner().feed(heard)]
+    for event in events[2:-1]:
+        EVENTS.validate_python(event)
+    output = events[-1]["response"]["output"]
+    texts = [
+        part["text"]
+        for item in output
+        if item["type"] == "message"
+        for part in item["content"]
+        if "text" in part
+    ]
+    assert "".join(texts) == said
+    assert output or stream.finish == "content_filter"
 
 
 @given(st.text())
