@@ -103,6 +103,13 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     max_body_mib: Annotated[int, Field(ge=1, le=512)] = 20
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 4000
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    memory_mib: Annotated[int, Field(ge=1)] | None = None
+    lag_strained_ms: Annotated[int, Field(ge=10, le=60_000)] = 500
+    lag_overloaded_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
+    request_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = 120
+    write_timeout_s: Annotated[float, Field(ge=0.1, le=900)] = 30
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
     registration: Literal["invite", "open", "closed"] = "invite"
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None

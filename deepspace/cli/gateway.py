@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Set
+from typing import cast
 
 import uvicorn
 
 from deepspace.gateway.app import Gateway
+from deepspace.gateway.connections import Client
 from deepspace.gateway.server import GatewayProtocol
 from deepspace.pipeline.plugins import load_plugins
 from deepspace.settings import Settings
@@ -18,8 +21,9 @@ def run_gateway(settings: Settings, fd: int | None) -> None:
 
     SettingsWrong or PluginRefused if it cannot start.
     """
+    gateway = Gateway(wire(settings, plugins=[plugin.step for plugin in load_plugins()]))
     config = uvicorn.Config(
-        Gateway(wire(settings, plugins=[plugin.step for plugin in load_plugins()])),
+        gateway,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -34,5 +38,6 @@ def run_gateway(settings: Settings, fd: int | None) -> None:
         timeout_keep_alive=75,  # longer than proxies and clients keep theirs, so it is they who close
     )
     server = uvicorn.Server(config)
+    gateway.connections = cast("Set[Client]", server.server_state.connections)
     sockets = [socket.socket(fileno=fd)] if fd is not None else None
     server.run(sockets=sockets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 
 import msgspec
@@ -28,8 +28,10 @@ from deepspace.gateway.asgi import (
     send_whole,
 )
 from deepspace.gateway.chat import ChatEndpoint
+from deepspace.gateway.connections import Client, Patience, connections_allowed, drop_slow
 from deepspace.gateway.docs import docs_page
 from deepspace.gateway.errors import problem
+from deepspace.gateway.load import Level, Load, Thresholds, memory_limit_bytes
 from deepspace.gateway.metrics import CONTENT_TYPE, Metrics
 from deepspace.gateway.openai.addresses import any_other_address, other_addresses
 from deepspace.gateway.openai.chat import OpenAIDialect
@@ -37,6 +39,7 @@ from deepspace.gateway.openai.completions import CompletionDialect
 from deepspace.gateway.openai.errors import error_body
 from deepspace.gateway.openai.models import Models
 from deepspace.gateway.responses.create import ResponsesDialect
+from deepspace.gateway.server import CONNECTION_LIMIT
 from deepspace.gateway.static import StaticFiles
 from deepspace.kit.client_address import TrustedProxies, networks_of
 from deepspace.kit.collector import relax_collector
@@ -44,6 +47,7 @@ from deepspace.kit.errors import MethodNotAllowed, PlatformError
 from deepspace.kit.ids import new_trace_id, trace_id_from
 from deepspace.kit.log import get_logger, trace_id_var
 from deepspace.kit.web import bearer
+from deepspace.settings import Settings
 from deepspace.wiring import Platform
 
 log = get_logger(__name__)
@@ -62,7 +66,11 @@ class Gateway:
         self._platform = platform
         self._api: App = management_api(platform.provided)  # pyright: ignore[reportAssignmentType]
         self._static = StaticFiles(platform.settings.web_dist)
-        self._metrics = Metrics(lambda: platform.chat.in_flight, platform.policy.admission.decisions)
+        self._load = _load(platform.settings)
+        self._metrics = Metrics(
+            lambda: platform.chat.in_flight, platform.policy.admission.decisions, self._load
+        )
+        self.connections: Set[Client] = frozenset()
         policies = platform.policy.policies
         models = Models(platform.authenticator, platform.catalogue, platform.prices, policies, platform.clock)
         self._body_limit = platform.settings.max_body_mib * 1024 * 1024
@@ -115,6 +123,8 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
         if scope["type"] == "lifespan":
+            limit = self._load.max_connections
+            scope.setdefault("state", {})[CONNECTION_LIMIT] = limit + max(8, limit // 4)
             return await self._lifespan(receive, send)
         if scope["type"] != "http":
             return None
@@ -140,6 +150,8 @@ class Gateway:
             self._metrics.observe(surface, answer.status, time.perf_counter() - start)
 
     async def _serve(self, surface: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if surface != "operations":
+            self._load.admit(len(self.connections))
         if surface == "v1":
             await self._ai(scope, receive, send)
         elif surface == "api":
@@ -166,6 +178,8 @@ class Gateway:
 
     async def _ai(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        if scope["method"] == "POST":
+            self._load.admit_call(self._platform.chat.in_flight)
         methods = self._v1.get(path)
         if methods is None and path.startswith("/v1/models/"):
             methods = {"GET": self._models}
@@ -181,8 +195,13 @@ class Gateway:
             await send_json(send, 200, b'{"status":"ok"}')
         elif path == "/ready":
             components = await self._components()
-            status = 200 if all(state == "ok" for state in components.values()) else 503
-            body = {"status": "ok" if status == 200 else "unavailable", "components": components}
+            is_well = all(state == "ok" for state in components.values())
+            status = 200 if is_well and self._load.level is not Level.OVERLOADED else 503
+            body = {
+                "status": "ok" if status == 200 else "unavailable",
+                "components": components,
+                "load": self._load.level.name.lower(),
+            }
             await send_json(send, status, msgspec.json.encode(body))
         elif path == "/metrics":
             await send_whole(send, 200, self._metrics.text(), CONTENT_TYPE)
@@ -230,23 +249,39 @@ class Gateway:
             await self._platform.authenticator.write_last_used()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        chores: asyncio.Task[None] | None = None
+        chores: list[asyncio.Task[None]] = []
+        settings = self._platform.settings
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._platform.ledger.start()
                 await self._platform.notices.start()
-                chores = asyncio.create_task(self._chores())
+                patience = Patience(settings.request_timeout_s, settings.write_timeout_s)
+                chores = [
+                    asyncio.create_task(self._chores()),
+                    asyncio.create_task(self._load.watch()),
+                    asyncio.create_task(drop_slow(self.connections, patience)),
+                ]
                 relax_collector()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._platform.chat.drain(self._platform.settings.drain_s)
-                if chores is not None:
-                    chores.cancel()
+                for chore in chores:
+                    chore.cancel()
                 await self._write_last_used()
                 await self._platform.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _load(settings: Settings) -> Load:
+    thresholds = Thresholds(settings.lag_strained_ms / 1000, settings.lag_overloaded_ms / 1000)
+    return Load(
+        thresholds,
+        memory_bytes=memory_limit_bytes(settings.memory_mib),
+        max_calls=settings.max_calls,
+        max_connections=connections_allowed(settings.max_connections),
+    )
 
 
 class _Answer:

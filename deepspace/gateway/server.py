@@ -18,6 +18,13 @@ FLUSH_BYTES = 64 * 1024
 LINGER_S = 0.5
 """How long a server that stops waits on each connection for a request that may be on its way."""
 
+MAX_HEAD_BYTES = 64 * 1024
+CONNECTION_LIMIT = "deepspace.connection_limit"
+"""In the state of the lifespan: connections past it are refused before a request is read."""
+
+_ONE_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _DEPARTURES = "deepspace.departures"
 _LEAVING = "deepspace.leaving"
 
@@ -83,12 +90,50 @@ class GatewayProtocol(HttpToolsProtocol):
     departure (see `on_departure`). A server that stops closes no connection that a request may be on its way
     on; uvicorn's own closes at once."""
 
+    _began = 0.0
+    _head_bytes = 0
+
     def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, transport: asyncio.Transport
     ) -> None:
         """Take the transport."""
         self._departures = Departures()
+        self.awaits_head_since: float | None = self.loop.time()
+        self.stuck_since: float | None = None
         super().connection_made(cast("asyncio.Transport", CorkedTransport(transport, self.loop)))
+        limit = self.app_state.get(CONNECTION_LIMIT)
+        if limit is not None and len(self.connections) > limit:
+            transport.write(_ONE_TOO_MANY)  # past the limit there is not even a request to be refused
+            transport.close()
+
+    @property
+    def awaits_body_since(self) -> float | None:
+        """See connections.Client."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        waits = cycle is not None and cycle.more_body and not cycle.response_complete
+        return self._began if waits and self.awaits_head_since is None else None
+
+    def drop(self) -> None:
+        """See connections.Client."""
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a head that does not end is not waited for."""
+        super().data_received(data)
+        if self.awaits_head_since is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+
+    def pause_writing(self) -> None:
+        """Note since when the client does not read."""
+        self.stuck_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self.stuck_since = None
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell of the departure."""
@@ -97,11 +142,14 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        self._began = self.awaits_head_since = self.loop.time()
+        self._head_bytes = 0
         super().on_message_begin()
         self.scope["extensions"] = cast("Any", {_DEPARTURES: self._departures})
 
     def on_headers_complete(self) -> None:
         """Start the request. Where the server stops, its answer tells the client to connect again."""
+        self.awaits_head_since = None
         super().on_headers_complete()
         if _LEAVING in self.app_state:
             self.cycle.keep_alive = False

@@ -80,23 +80,27 @@ def connect_proxy(user: str | None = None, password: str = "") -> Iterator[Conne
     """Run one on a thread of its own."""
     made = ConnectProxy(user, password)
     ready = threading.Event()
-    stop: list[object] = []
+    stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
     thread = threading.Thread(target=lambda: asyncio.run(_run(made, ready, stop)), daemon=True)
     thread.start()
     ready.wait(5)
     try:
         yield made
     finally:
-        stop.append(True)
+        for loop, event in stop:
+            loop.call_soon_threadsafe(event.set)
         thread.join(5)
 
 
-async def _run(made: ConnectProxy, ready: threading.Event, stop: list[object]) -> None:
+async def _run(
+    made: ConnectProxy, ready: threading.Event, stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]
+) -> None:
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
+    stopped = asyncio.Event()
+    stop.append((asyncio.get_running_loop(), stopped))
     ready.set()
-    while not stop:
-        await asyncio.sleep(0.02)
+    await stopped.wait()
     server.close()
     mine = asyncio.current_task()
     serving = [task for task in asyncio.all_tasks() if task is not mine]
