@@ -53,14 +53,15 @@ def begin_answer(operation: Operation, x: Exchange, response: Response) -> None:
 
 def read_operation(operation: Operation, x: Exchange, payload: bytes) -> None:
     """Note what a whole answer says and put it on the exchange; UpstreamError if it is none."""
-    if is_json(x.content_type):
+    told: bytes | msgspec.Raw = payload
+    if operation.is_passed_through:
+        _note_if_object(operation, x, payload)
+    elif is_json(x.content_type):
         fields = _object(payload)
         _note(operation, x, fields)
         if operation.answers_with and not any(name in fields for name in operation.answers_with):
             raise UpstreamError(f"The provider's answer has no '{operation.answers_with[0]}'.")
         told = fields.get("text", _NOTHING)
-    else:
-        told = payload
     if "text" in operation.answers_with:
         x.delivered.append(bytes(told).decode(errors="replace"))
     x.answer = payload
@@ -137,13 +138,18 @@ async def _joined(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 def _take(operation: Operation, x: Exchange, event: SseEvent, frames: list[bytes]) -> None:
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # data may be of any form
-        _note(operation, x, _fields_decoder.decode(event.data))
+    _note_if_object(operation, x, event.data)
     if x.held or x.usage is not None:
         x.held.append(event)
     else:
         x.last_event = event.data
         frames.append(event.raw)
+
+
+def _note_if_object(operation: Operation, x: Exchange, data: bytes) -> None:
+    """Note what a JSON object says, and nothing of data in another form."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        _note(operation, x, _fields_decoder.decode(data))
 
 
 def _note(operation: Operation, x: Exchange, fields: dict[str, msgspec.Raw]) -> None:

@@ -222,6 +222,7 @@ _VENDOR: Mapping[str, tuple[bytes, str]] = {
     "bytes": (b"\x00\x01\xff", "application/octet-stream"),
     "page": (b"<html>It works!</html>", "text/html"),
     "plain": (b'{ "done" : true }', "application/json"),
+    "list": (b"[1, 2]", "application/json"),
     "usage": (b'{"usage": {"prompt_tokens": 3, "completion_tokens": 2}, "done" : true }', "application/json"),
     "events": (b"event: one\ndata: {}\n\ndata: no JSON\n\ndata: [1]\n\n", "text/event-stream"),
 }

@@ -82,10 +82,11 @@ def test_bytes_events_and_forms_pass_too(live: Live) -> None:
     assert (sound.content, sound.headers["content-type"]) == (b"\x00\x01\xff", "application/octet-stream")
     events = ask(live, "/v1/vendor/events", stream=True)
     assert events.content == live.upstream.operations.asked[-1].sent
+    assert ask(live, "/v1/vendor/list").content == b"[1, 2]"
     form = live.call(PATH, None, "POST", data={"model": "passed"}, files={"any": ("a", b"\x00\xff")})
     assert form.status_code == 200
     assert live.upstream.operations.asked[-1].body["files"] == [("any", "a", b"\x00\xff")]
-    assert before - live.balance() == 3 * CALL
+    assert before - live.balance() == 4 * CALL
 
 
 @pytest.mark.usefixtures("channel")
