@@ -143,7 +143,7 @@ def test_the_local_model_streams_and_the_trace_tells_the_story(up: Up, sdk: open
     before = up.balance()
     raw = sdk.chat.completions.with_raw_response.create(
         model=MODEL,
-        messages=[{"role": "user", "content": "Count to five."}],
+        messages=[{"role": "user", "content": "Tell me a long story about the sea."}],
         max_tokens=12,
         stream=True,
         stream_options={"include_usage": True},
