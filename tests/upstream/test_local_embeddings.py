@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deepspace.gateway.openai.embeddings import parse_embeddings
@@ -36,7 +36,7 @@ def bound(texts: list[str]) -> int:
     return call.operation.input_bound
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5), st.booleans())
 @example(["\ufdfa" * 40], True)  # one character that is normalised to eighteen
 @example([""], False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepspace.billing.rates import TOKEN_CLASSES, Usage
@@ -80,6 +80,7 @@ _usage = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_usage, st.sampled_from(["output", "image_output", "audio_output"]))
 def test_what_is_read_adds_up_to_what_is_stated_and_is_never_negative(
     stated: Any, produced: Produced
