@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from uuid import UUID
@@ -42,15 +43,23 @@ TOOLS_TOKENS = 1024
 """Tokens a provider may add of its own when tools are offered: Anthropic states up to 804."""
 
 
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 16)])
+
+
 def input_bound(body: bytes, dialect: Dialect = "openai") -> int:
     """Return an upper bound of the input tokens of a request.
 
     A byte-level tokenizer makes at most one token of a UTF-8 byte, and the JSON around a text is longer than
     the marks a chat template puts there; what a template adds on its own is bounded by TEMPLATE_TOKENS. Media
-    may stand elsewhere and only be named in the body: each mention counts MEDIA_TOKENS.
+    may stand elsewhere and only be named in the body: each mention counts MEDIA_TOKENS, however it is spelt.
     """
-    media = sum([body.count(mark) for mark in _MEDIA_MARKS[dialect]])
-    tools = TOOLS_TOKENS if b'"tools"' in body else 0
+    spelt = _ESCAPED.sub(_unescaped, body) if b"\\u00" in body else body
+    media = sum([spelt.count(mark) for mark in _MEDIA_MARKS[dialect]])
+    tools = TOOLS_TOKENS if b'"tools"' in spelt else 0
     return len(body) + TEMPLATE_TOKENS + tools + media * MEDIA_TOKENS
 
 
