@@ -27,5 +27,5 @@ def test_an_image_and_tools_count_in_every_spelling(image: list[bool], tools: li
 
 
 def test_other_escapes_are_text() -> None:
-    body = '{"content":"\\u4f60\\u597d \\u00e9"}'.encode()
+    body = b'{"content":"\\u4f60\\u597d \\u00e9"}'
     assert input_bound(body) == len(body) + TEMPLATE_TOKENS
