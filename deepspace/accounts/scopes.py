@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
+
+from deepspace.kit.client_address import Network, address_of, is_in, network_of
 
 Surface = Literal[
     "chat", "embeddings", "rerank", "moderations", "images", "audio", "other", "models", "management"
 ]
 """Where a request comes in: calls that spend, by what they ask for (`other`: at an address that is passed
 through), the list of models, or /api (`management`)."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +28,7 @@ class KeyScopes:
 
     def allow_address(self, ip: str) -> bool:
         """Tell whether a request may come from this address; an unknown address fits no list."""
-        if not self.networks:
-            return True
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped  # an IPv4 client on a dual-stack socket (RFC 4291, 2.5.5.2)
-        return any(address in network for network in self.networks)
+        return not self.networks or is_in(address_of(ip), self.networks)
 
     def allow_route(self, surface: Surface) -> bool:
         """Tell whether the key is for this surface."""
@@ -50,14 +41,14 @@ def read_scopes(stored: Mapping[str, Any], allowed_ips: Sequence[str]) -> KeySco
         _names(stored.get("routes")),
         _names(stored.get("models")),
         frozenset(UUID(text) for text in stored.get("projects") or ()),
-        tuple(ipaddress.ip_network(text) for text in allowed_ips),
+        tuple(network_of(text) for text in allowed_ips),
     )
 
 
 def parse_network(text: str) -> str:
     """Return an address or CIDR block in its one canonical form; ValueError says what is wrong with it."""
-    network = ipaddress.ip_network(text.strip(), strict=True)
-    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+    network = network_of(text)
+    if ":" in text and network.version == 4:
         raise ValueError("write an IPv4-mapped address as IPv4")
     return str(network)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from deepspace.kit.errors import PlatformError
+from deepspace.kit.errors import Overloaded
 from deepspace.kit.log import get_logger
 
 log = get_logger(__name__)
@@ -33,13 +33,6 @@ RELIEF = 0.8
 
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _UNLIMITED_BYTES = 1 << 60
-
-
-class Overloaded(PlatformError):
-    """This server has more to do than it can; nothing was done or charged. Try again shortly."""
-
-    status = 503
-    code = "overloaded"
 
 
 class Level(IntEnum):

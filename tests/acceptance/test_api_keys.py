@@ -13,7 +13,8 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.support.live import Live, Tenant, as_, start_gateway
+from tests.support.gateways import another
+from tests.support.live import Live, Tenant, as_
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +26,8 @@ def tenant(live: Live) -> Tenant:
 @pytest.fixture(scope="module")
 def second_gateway(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     """A client of another gateway process on the same database."""
-    environment = {"DEEPSPACE_DATABASE_URL": live.database_url, "DEEPSPACE_SECRET_KEY": live.secret_key}
-    directory = tmp_path_factory.mktemp("second")
-    environment["DEEPSPACE_DATA_DIR"] = str(directory)
-    process, url, listener = start_gateway(environment, directory / "gateway.log")
-    with httpx2.Client(base_url=url, timeout=30, trust_env=False) as client:
-        yield client
-    process.terminate()
-    process.wait(20)
-    listener.close()
+    with another(live, tmp_path_factory.mktemp("second")) as gateway:
+        yield gateway.http
 
 
 def path(tenant: Tenant, key_id: str = "", verb: str = "") -> str:
@@ -207,29 +201,22 @@ def test_with_the_listener_down_a_revoked_key_is_refused_within_five_seconds(
     live: Live, tenant: Tenant, tmp_path: Path
 ) -> None:
     # The role may connect and work, but what it listens on is cut as often as it comes back.
-    environment = {"DEEPSPACE_DATABASE_URL": live.database_url, "DEEPSPACE_SECRET_KEY": live.secret_key}
-    environment["DEEPSPACE_DATA_DIR"] = str(tmp_path)
-    process, url, listener = start_gateway(environment, tmp_path / "gateway.log")
-    try:
-        with (
-            httpx2.Client(base_url=url, timeout=30, trust_env=False) as client,
-            psycopg.connect(live.database_url, autocommit=True) as operator,
-        ):
-            key_id, secret = live.key(tenant)
-            assert client.get("/v1/models", headers=as_(secret)).status_code == 200
-            start = time.monotonic()
-            live.call(path(tenant, key_id), tenant.token, "DELETE")
-            while client.get("/v1/models", headers=as_(secret)).status_code == 200:
-                operator.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE application_name = 'deepspace-notices' AND datname = current_database()"
-                )
-                assert time.monotonic() - start < 5.5
-                time.sleep(0.05)
-    finally:
-        process.terminate()
-        process.wait(20)
-        listener.close()
+    with (
+        another(live, tmp_path / "gateway") as gateway,
+        psycopg.connect(live.database_url, autocommit=True) as operator,
+    ):
+        client = gateway.http
+        key_id, secret = live.key(tenant)
+        assert client.get("/v1/models", headers=as_(secret)).status_code == 200
+        start = time.monotonic()
+        live.call(path(tenant, key_id), tenant.token, "DELETE")
+        while client.get("/v1/models", headers=as_(secret)).status_code == 200:
+            operator.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'deepspace-notices' AND datname = current_database()"
+            )
+            assert time.monotonic() - start < 5.5
+            time.sleep(0.05)
 
 
 def test_a_person_who_is_disabled_takes_their_keys_with_them(live: Live) -> None:

@@ -177,7 +177,7 @@ def test_a_provider_that_does_not_stream_though_asked_to_is_paid_by_what_it_stat
 
 
 def test_translations_are_written_down_too(live: Live, sdk: openai.OpenAI) -> None:
-    with pytest.warns(DeprecationWarning):  # by OpenAI, for the sake of other models
+    with pytest.warns(DeprecationWarning, match="deprecated"):  # by OpenAI, for the sake of other models
         written = sdk.audio.translations.create(model="fake-ear", file=("a.mp3", b"good day"))
     assert written.text == "good day"
 

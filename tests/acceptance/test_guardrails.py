@@ -174,7 +174,8 @@ def test_the_arguments_of_tools_stay_json_under_a_mask(live: Live, tenant: Tenan
         arguments: dict[int, str] = {}
         if stream:
             lines = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
-            for choice in [choice for line in lines for choice in line.get("choices", [])]:
+            choices: list[Any] = [choice for line in lines for choice in line.get("choices", [])]
+            for choice in choices:
                 for call in choice["delta"].get("tool_calls") or []:
                     made = arguments.get(call["index"], "") + call["function"].get("arguments", "")
                     arguments[call["index"]] = made

@@ -13,13 +13,13 @@ from deepspace.gateway.load import (
     SUSTAINED,
     Level,
     Load,
-    Overloaded,
     Sample,
     Thresholds,
     level_of,
     memory_limit_bytes,
     sustained,
 )
+from deepspace.kit.errors import Overloaded
 
 THRESHOLDS = Thresholds(0.5, 2.0)
 SAMPLES = st.builds(Sample, st.floats(0, 5), st.floats(0, 1.2))
