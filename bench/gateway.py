@@ -1,7 +1,7 @@
 """Suite `gateway`: what the platform adds to a call, and whether the books agree afterwards.
 
-The same load goes straight at the fake provider, through nginx if there is one, and through the gateway,
-point by point, so that the ratios say something on any machine.
+The same load goes straight at the fake provider, through nginx and LiteLLM if there are such, and through the
+gateway, point by point, so that the ratios say something on any machine.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.exchanges import COST, JSON, SSE, Exchange
+from bench.litellm import litellm_proxy
 from bench.load import Result, Target, drive
 from bench.measure import Options, cpu_seconds, percentile_ms, say
 from bench.nginx import nginx_proxy
@@ -29,11 +30,18 @@ class _Tally:
 def run(options: Options) -> dict[str, object]:
     """Measure every point and compare the wallet's movement with calls × cost."""
     tally = _Tally()
-    with running_stack() as stack, nginx_proxy(stack.directory, stack.upstream_port) as nginx:
+    with (
+        running_stack() as stack,
+        nginx_proxy(stack.directory, stack.upstream_port) as nginx,
+        litellm_proxy(stack.directory, stack.upstream_port) as litellm,
+    ):
         before = stack.wallet()
         points = [
             _point(stack, exchange, concurrency, options.seconds, tally)
-            | {"nginx": _through_nginx(nginx, exchange, concurrency, options.seconds, tally)}
+            | {
+                "nginx": _through(nginx, exchange, exchange.from_upstream, concurrency, options.seconds),
+                "litellm": _through(litellm, exchange, None, concurrency, options.seconds),
+            }
             for exchange in (JSON, SSE)
             for concurrency in options.concurrency
         ]
@@ -84,17 +92,23 @@ def _point(
     return found
 
 
-def _through_nginx(
-    nginx: tuple[int, int] | None, exchange: Exchange, concurrency: int, seconds: float, tally: _Tally
+def _through(
+    proxy: tuple[int, int] | None,
+    exchange: Exchange,
+    expected: bytes | None,
+    concurrency: int,
+    seconds: float,
 ) -> dict[str, object] | None:
-    """Return the same figures of nginx, which only passes on; None without nginx."""
-    if nginx is None:
+    """Return the same figures of a proxy that books nothing; None where it is not there."""
+    if proxy is None:
         return None
-    port, pid = nginx
-    target = Target(port, PATH, "sk-bench", exchange.body, exchange.from_upstream)
-    _checked(drive(target, concurrency, min(WARM_UP_S, seconds)), tally)
+    port, pid = proxy
+    target = Target(port, PATH, "sk-bench", exchange.body, expected)
+    drive(target, concurrency, min(WARM_UP_S, seconds))
     cpu = cpu_seconds(pid)
-    result = _checked(drive(target, concurrency, seconds), tally)
+    result = drive(target, concurrency, seconds)
+    if not result.calls:
+        return {"calls": 0, "faults": len(result.faults), "first_fault": result.faults[:1]}
     return _numbers(result) | {"cpu_us_per_call": _per_call(cpu_seconds(pid) - cpu, result)}
 
 
