@@ -70,7 +70,7 @@ async def register_local_model(platform: Platform, port: int) -> None:
 async def register_local_embeddings(platform: Platform, port: int) -> None:
     """Do the same for the channel `local-embeddings`."""
     name = local_embeddings.MODEL
-    model = ServedModel(name, name, local_embeddings.CONTEXT_LENGTH)
+    model = ServedModel(name, name, local_embeddings.CONTEXT_LENGTH, purpose="embeddings")
     await _register(platform, "local-embeddings", port, model, EMBEDDINGS_PRICE)
 
 

@@ -36,6 +36,9 @@ class Timeouts:
     total_s: float = 900
 
 
+Purpose = Literal["chat", "embeddings", "other"]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One way to have a model answer."""
@@ -62,6 +65,8 @@ class Route:
     """The HTTP proxy that leads to it, with credentials."""
     pass_through: bool = False
     """Whether the channel takes calls at addresses that the gateway does not know."""
+    purpose: Purpose = "chat"
+    """What the model is for. It is shown to clients, and forbids nothing."""
 
     @property
     def dialect(self) -> Dialect:
@@ -154,6 +159,7 @@ class Catalogue:
             tuple(headers.items()),
             proxy_of(row, self._sealer),
             row.pass_through,
+            row.purpose,
         )
 
 

@@ -43,6 +43,7 @@ def _view(service: ChannelService, row: Record, models: Sequence[Record]) -> sch
                 upstream_model=model.upstream_model,
                 context_length=model.context_length,
                 max_output_tokens=model.max_output_tokens,
+                purpose=model.purpose,
             )
             for model in models
         ],
@@ -61,7 +62,11 @@ def _view(service: ChannelService, row: Record, models: Sequence[Record]) -> sch
 def _served(models: Sequence[schemas.ModelBody]) -> list[ServedModel]:
     return [
         ServedModel(
-            item.model, item.upstream_model or item.model, item.context_length, item.max_output_tokens
+            item.model,
+            item.upstream_model or item.model,
+            item.context_length,
+            item.max_output_tokens,
+            item.purpose,
         )
         for item in models
     ]

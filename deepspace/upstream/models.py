@@ -58,12 +58,14 @@ class ChannelModel(Table):
     """A model that a channel serves, under our name and the provider's."""
 
     __tablename__ = "channel_models"
+    __table_args__ = (CheckConstraint("purpose IN ('chat', 'embeddings', 'other')", name="purpose"),)
 
     channel_id: Mapped[UUID] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True)
     model: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
     upstream_model: Mapped[str] = mapped_column(Text)
     context_length: Mapped[int | None] = mapped_column(Integer)
     max_output_tokens: Mapped[int | None] = mapped_column(Integer)
+    purpose: Mapped[str] = mapped_column(Text, server_default="chat")
 
 
 class ModelFallback(Table):

@@ -81,6 +81,7 @@ class ChannelRepository:
                 ChannelModel.upstream_model,
                 ChannelModel.context_length,
                 ChannelModel.max_output_tokens,
+                ChannelModel.purpose,
             )
             .join(ChannelModel, ChannelModel.channel_id == Channel.id)
             .where(Channel.status == "enabled")

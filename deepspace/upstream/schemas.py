@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from deepspace.upstream.catalogue import Purpose
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -90,6 +92,7 @@ class ModelBody(BaseModel):
     upstream_model: Name | None = Field(None, description="The provider's name; leave out if it is the same.")
     context_length: Annotated[int, Field(gt=0)] | None = None
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
+    purpose: Purpose = Field("chat", description="What it is for. It is shown, and forbids nothing.")
 
 
 def _each_once(models: list[ModelBody]) -> list[ModelBody]:
@@ -191,6 +194,7 @@ class ChannelModelView(BaseModel):
     upstream_model: str
     context_length: int | None
     max_output_tokens: int | None
+    purpose: Purpose
 
 
 class ChannelView(BaseModel):

@@ -14,7 +14,7 @@ from deepspace.kit.db import Record, Transaction
 from deepspace.kit.errors import NotFound
 from deepspace.kit.ids import uuid7
 from deepspace.upstream.anthropic.native import read_native_answer
-from deepspace.upstream.catalogue import Catalogue, Route, anthropic_headers
+from deepspace.upstream.catalogue import Catalogue, Purpose, Route, anthropic_headers
 from deepspace.upstream.client import UpstreamClient
 from deepspace.upstream.credentials import SEALED, place_of, proxy_of, without_credentials
 from deepspace.upstream.errors import ChannelNameTaken, UpstreamError
@@ -33,6 +33,7 @@ class ServedModel:
     upstream_model: str
     context_length: int | None = None
     max_output_tokens: int | None = None
+    purpose: Purpose = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,4 +229,5 @@ def _row(model: ServedModel) -> dict[str, Any]:
         "upstream_model": model.upstream_model,
         "context_length": model.context_length,
         "max_output_tokens": model.max_output_tokens,
+        "purpose": model.purpose,
     }

@@ -43,7 +43,7 @@ def told(answer: Any) -> str:
 def verdicts(live: Live, tenant: Tenant, answer: Any) -> list[dict[str, Any]]:
     """Return what the trace says of guardrails, and that it has none of the text."""
     story = live.trace(answer.headers["x-trace-id"], tenant.api_key)
-    for secret in (MAIL, CARD, "ann.lee", "4111"):
+    for secret in (MAIL, CARD, "ann.lee", "4111 1111", "41111111"):
         assert secret not in json.dumps(story)
     return [event for event in story["timeline"] if event["step"] == "guardrails"]
 

@@ -61,7 +61,7 @@ def refusal(answer: Any) -> tuple[int, str]:
 def test_a_rule_on_models_holds_within_a_second_on_every_process(
     live: Live, behind: Another, tenant: Tenant
 ) -> None:
-    made = make(live, tenant, kind="model", effect="allow", models=["fake-e*", "fake-cached"])
+    made = make(live, tenant, kind="model", effect="allow", models=["fake-ec*", "fake-err*", "fake-cached"])
     assert behind.chat(tenant.api_key, "fake-echo").status_code == 200
     assert behind.chat(tenant.api_key, "fake-cached").status_code == 200
     refused = behind.chat(tenant.api_key, "fake-no-usage")

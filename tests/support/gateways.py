@@ -48,6 +48,7 @@ def another(live: Live, directory: Path, **settings: str) -> Iterator[Another]:
         "DEEPSPACE_SECRET_KEY": live.secret_key,
         "DEEPSPACE_DATA_DIR": str(directory / "data"),
         "DEEPSPACE_HOLD_TTL_S": "5",
+        "DEEPSPACE_DRAIN_S": "1",
     }
     log = directory / "gateway.log"
     process, url, listener = start_gateway(environment, log)
@@ -56,6 +57,6 @@ def another(live: Live, directory: Path, **settings: str) -> Iterator[Another]:
         yield Another(url, process, listener, http, log)
     finally:
         http.close()
-        process.kill()
-        process.wait(20)
+        process.terminate()  # a killed one could leave a hold open, and nobody sweeps here
+        process.wait(30)
         listener.close()

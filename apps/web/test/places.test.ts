@@ -34,7 +34,7 @@ describe('choosePlace', () => {
 
 describe('pickModel', () => {
   const model = (id: string, local: boolean, priced: boolean): Model => ({
-    id, local, object: 'model', created: 0, owned_by: '', context_length: null, max_output_tokens: null,
+    id, local, purpose: 'chat', object: 'model', created: 0, owned_by: '', context_length: null, max_output_tokens: null,
     pricing: priced ? { currency: 'USD', per_million: {}, per_call: '0' } : null,
   });
   const models = [model('free', false, false), model('small', true, true), model('big', false, true)];

@@ -67,6 +67,7 @@ class Models:
             "context_length": first.context_length,
             "max_output_tokens": max(route.max_output_tokens for route in routes),
             "local": first.is_local,
+            "purpose": first.purpose,
             "fallbacks": {"if_unavailable": offer.if_unavailable, "if_too_long": offer.if_too_long},
             "pricing": _pricing(await self._prices.find(first.model)),
         }

@@ -11,6 +11,8 @@ export interface Model {
   max_output_tokens: number | null;
   /** A small demonstration model on the server itself. */
   local: boolean;
+  /** What the model is for; only those for chat can answer one. */
+  purpose: 'chat' | 'embeddings' | 'other';
   pricing: { currency: string; per_million: Record<string, string>; per_call: string } | null;
 }
 

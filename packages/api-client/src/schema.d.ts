@@ -2534,6 +2534,11 @@ export interface components {
             context_length: number | null;
             /** Max Output Tokens */
             max_output_tokens: number | null;
+            /**
+             * Purpose
+             * @enum {string}
+             */
+            purpose: "chat" | "embeddings" | "other";
         };
         /**
          * ChannelPatch
@@ -3441,6 +3446,13 @@ export interface components {
             context_length?: number | null;
             /** Max Output Tokens */
             max_output_tokens?: number | null;
+            /**
+             * Purpose
+             * @description What it is for. It is shown, and forbids nothing.
+             * @default chat
+             * @enum {string}
+             */
+            purpose: "chat" | "embeddings" | "other";
         };
         /**
          * ModelRuleBody

@@ -2,8 +2,12 @@ import { listModels, type Model } from '@deepspace/api-client';
 import { useQuery } from '@tanstack/react-query';
 import { useChatStore } from '../stores/chat-store';
 
+async function listChatModels(projectId: string): Promise<Model[]> {
+  return (await listModels(projectId)).filter((model) => model.purpose === 'chat');
+}
+
 export function useModels(projectId: string | null) {
-  return useQuery({ queryKey: ['list_models', projectId], queryFn: () => listModels(projectId ?? ''), enabled: projectId !== null });
+  return useQuery({ queryKey: ['list_models', projectId], queryFn: () => listChatModels(projectId ?? ''), enabled: projectId !== null });
 }
 
 /** The model of the next message: the chosen one while it can be called, else a real one before a demonstration one. */
