@@ -156,7 +156,7 @@ def test_a_refused_call_says_why_and_can_be_tried_again(page: Page, app: App, wa
 
 def test_a_model_without_a_price_cannot_be_chosen(page: Page, app: App) -> None:
     free = {"id": "free", "object": "model", "created": 1, "owned_by": "x", "local": False, "pricing": None}
-    free |= {"context_length": None, "max_output_tokens": None}
+    free |= {"context_length": None, "max_output_tokens": None, "purpose": "chat"}
     page.route("**/v1/models", lambda route: route.fulfill(json={"object": "list", "data": [free]}))
     app.open("/")
     expect(page.get_by_role("alert")).to_contain_text("No models yet")
