@@ -41,7 +41,7 @@ async def _principal(request: Request) -> Principal:
     if known is not None:
         return known
     authenticator: Authenticator = request.app.state.provided[Authenticator]
-    credential = bearer(request.headers.get)
+    credential = bearer(request.headers.get("authorization"))
     return await authenticator.principal(credential, "management", client_ip(request))
 
 

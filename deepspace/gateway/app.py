@@ -29,6 +29,7 @@ from deepspace.gateway.asgi import (
 )
 from deepspace.gateway.chat import ChatEndpoint
 from deepspace.gateway.connections import Client, Patience, connections_allowed, drop_slow
+from deepspace.gateway.dialect import Dialect
 from deepspace.gateway.docs import docs_page
 from deepspace.gateway.errors import problem
 from deepspace.gateway.load import Level, Load, Thresholds, memory_limit_bytes
@@ -74,42 +75,24 @@ class Gateway:
         policies = platform.policy.policies
         models = Models(platform.authenticator, platform.catalogue, platform.prices, policies, platform.clock)
         self._body_limit = platform.settings.max_body_mib * 1024 * 1024
+        dialects: Mapping[str, Dialect] = {
+            "/v1/chat/completions": OpenAIDialect(),
+            "/v1/messages": AnthropicDialect(),
+            "/v1/completions": CompletionDialect(),
+            "/v1/responses": ResponsesDialect(),
+        }
         self._v1: Mapping[str, Mapping[str, App]] = {
-            "/v1/chat/completions": {
-                "POST": ChatEndpoint(
-                    OpenAIDialect(), platform.chat, platform.authenticator, platform.clock, self._body_limit
-                )
-            },
-            "/v1/messages": {
-                "POST": ChatEndpoint(
-                    AnthropicDialect(),
-                    platform.chat,
-                    platform.authenticator,
-                    platform.clock,
-                    self._body_limit,
-                )
+            **{
+                path: {
+                    "POST": ChatEndpoint(
+                        dialect, platform.chat, platform.authenticator, platform.clock, self._body_limit
+                    )
+                }
+                for path, dialect in dialects.items()
             },
             "/v1/messages/count_tokens": {
                 "POST": CountTokens(
                     platform.chat, platform.authenticator, platform.client, platform.clock, self._body_limit
-                )
-            },
-            "/v1/completions": {
-                "POST": ChatEndpoint(
-                    CompletionDialect(),
-                    platform.chat,
-                    platform.authenticator,
-                    platform.clock,
-                    self._body_limit,
-                )
-            },
-            "/v1/responses": {
-                "POST": ChatEndpoint(
-                    ResponsesDialect(),
-                    platform.chat,
-                    platform.authenticator,
-                    platform.clock,
-                    self._body_limit,
                 )
             },
             "/v1/models": {"GET": models},
@@ -171,7 +154,7 @@ class Gateway:
         What a caller may do is still for the address to say (accounts/guard.py).
         """
         if scope["method"] in _WITH_BODY and not scope["path"].startswith(_WITHOUT_CREDENTIALS):
-            credential = bearer(lambda name: header(scope, name.encode()))
+            credential = bearer(header(scope, b"authorization"))
             state = scope["state"]
             authenticator = self._platform.authenticator
             state["principal"] = await authenticator.principal(credential, "management", state["client_ip"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastapi import Depends, Request
@@ -24,9 +24,9 @@ def provided(kind: type[Thing]) -> Any:
     return Depends(hand_in)
 
 
-def bearer(header: Callable[[str], str | None]) -> str | None:
+def bearer(authorization: str | None) -> str | None:
     """Return the credential of an `Authorization: Bearer` header (RFC 6750), or None."""
-    scheme, _, credential = (header("authorization") or "").partition(" ")
+    scheme, _, credential = (authorization or "").partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else None
 
 

@@ -59,7 +59,7 @@ def parse_messages(body: bytes, scope: Scope, *, counts_only: bool = False) -> C
 
 def credential_of(scope: Scope) -> str | None:
     """Return the caller's credential: `x-api-key`, or a bearer token."""
-    return header(scope, b"x-api-key") or bearer(lambda name: header(scope, name.encode()))
+    return header(scope, b"x-api-key") or bearer(header(scope, b"authorization"))
 
 
 class AnthropicDialect:

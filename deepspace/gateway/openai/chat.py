@@ -71,7 +71,7 @@ class OpenAIDialect:
 
     def credential(self, scope: Scope) -> str | None:
         """Return the bearer token."""
-        return bearer(lambda name: header(scope, name.encode()))
+        return bearer(header(scope, b"authorization"))
 
     def parse(self, body: bytes, scope: Scope) -> ChatCall:
         """Read a chat request."""

@@ -38,7 +38,7 @@ class Models:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the models the caller may use."""
-        credential = bearer(lambda name: header(scope, name.encode()))
+        credential = bearer(header(scope, b"authorization"))
         principal = await self._authenticator.principal(credential, "models", scope["state"]["client_ip"])
         org_id, _ = await self._authenticator.project_for(principal, header(scope, b"x-deepspace-project"))
         allowed = principal.key.scopes.models if principal.key is not None else None

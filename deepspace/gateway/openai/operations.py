@@ -54,7 +54,7 @@ class OperationDialect:
 
     def credential(self, scope: Scope) -> str | None:
         """Return the bearer token."""
-        return bearer(lambda name: header(scope, name.encode()))
+        return bearer(header(scope, b"authorization"))
 
     def parse(self, body: bytes, scope: Scope) -> ChatCall:
         """Read a request; see gateway/dialect.py."""

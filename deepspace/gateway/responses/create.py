@@ -66,7 +66,7 @@ class ResponsesDialect:
 
     def credential(self, scope: Scope) -> str | None:
         """Return the bearer token."""
-        return bearer(lambda name: header(scope, name.encode()))
+        return bearer(header(scope, b"authorization"))
 
     def parse(self, body: bytes, scope: Scope) -> ChatCall:
         """Read a Responses request."""
