@@ -8,7 +8,6 @@ import json
 import re
 import socket
 import struct
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pytest
 
 from tests.chaos.books import LONG
 from tests.support.live import Live, Tenant
+from tests.support.wire_server import wire_server
 
 pytestmark = pytest.mark.timeout(300 if LONG else 60)
 
@@ -191,31 +191,8 @@ class BadProvider:
 def bad() -> Iterator[BadProvider]:
     """The server, on a thread of its own."""
     made = BadProvider()
-    ready = threading.Event()
-    ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    async def run() -> None:
-        server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-        made.port = server.sockets[0].getsockname()[1]
-        end = asyncio.Event()
-        ends.append((asyncio.get_running_loop(), end))
-        ready.set()
-        await end.wait()
-        server.close()
-        own = asyncio.current_task()
-        rest = [task for task in asyncio.all_tasks() if task is not own]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        await asyncio.sleep(0.02)
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
-    thread.start()
-    ready.wait(5)
-    yield made
-    for loop, end in ends:
-        loop.call_soon_threadsafe(end.set)
-    thread.join(5)
+    with wire_server(made.serve) as made.port:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from tests.support.wire_server import wire_server
 
 
 @dataclass
@@ -79,32 +80,5 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def connect_proxy(user: str | None = None, password: str = "") -> Iterator[ConnectProxy]:
     """Run one on a thread of its own."""
     made = ConnectProxy(user, password)
-    ready = threading.Event()
-    stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-    thread = threading.Thread(target=lambda: asyncio.run(_run(made, ready, stop)), daemon=True)
-    thread.start()
-    ready.wait(5)
-    try:
+    with wire_server(made.serve) as made.port:
         yield made
-    finally:
-        for loop, event in stop:
-            loop.call_soon_threadsafe(event.set)
-        thread.join(5)
-
-
-async def _run(
-    made: ConnectProxy, ready: threading.Event, stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]
-) -> None:
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    stopped = asyncio.Event()
-    stop.append((asyncio.get_running_loop(), stopped))
-    ready.set()
-    await stopped.wait()
-    server.close()
-    mine = asyncio.current_task()
-    serving = [task for task in asyncio.all_tasks() if task is not mine]
-    for task in serving:
-        task.cancel()
-    await asyncio.gather(*serving, return_exceptions=True)
-    await asyncio.sleep(0.02)  # what was closed is closed
